@@ -1,0 +1,320 @@
+"""The words of a run: what moves through the engine, and the seams it is plugged together at.
+
+run    running -> completed | completed_with_errors
+       running -> stopping -> stopped        (Ctrl-C, the iterator closed)
+       running -> halted                     (a guard, 401/403)
+
+item   staged -> started -> done | skipped | failed | unknown
+       staged -> skipped | failed            (decided without a request)
+       started -> staged                     (the run stopped before it was sent)
+       unknown -> done | staged | skipped | failed | needs_review
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+__all__ = [
+    "ITEM_TRANSITIONS",
+    "Action",
+    "Budget",
+    "Effect",
+    "Gate",
+    "Item",
+    "Outcome",
+    "Page",
+    "Plan",
+    "Progress",
+    "Receipt",
+    "RunOptions",
+    "RunState",
+    "Slice",
+    "Source",
+    "Status",
+    "Summary",
+]
+
+
+class Status(StrEnum):
+    """Where one item stands."""
+
+    STAGED = "staged"
+    STARTED = "started"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NEEDS_REVIEW = "needs_review"
+
+
+ITEM_TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.STAGED: frozenset({Status.STARTED, Status.SKIPPED, Status.FAILED}),
+    Status.STARTED: frozenset({Status.STAGED, Status.DONE, Status.SKIPPED, Status.FAILED, Status.UNKNOWN}),
+    Status.UNKNOWN: frozenset({Status.DONE, Status.STAGED, Status.SKIPPED, Status.FAILED, Status.NEEDS_REVIEW}),
+    Status.DONE: frozenset(),
+    Status.SKIPPED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.NEEDS_REVIEW: frozenset(),
+}
+"""From which status an item may go to which. The ledger refuses every other step."""
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    HALTED = "halted"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to act on. `data` is what the source said of it: the search result, or empty for a bare id."""
+
+    id: str
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a source that one reader walks. The cursor is data: stored, compared, resumed.
+
+    `lo` and `hi` bound the question that the cursor belongs to (epoch seconds, inclusive; None: unbounded); `until` is
+    where this reader may stop, earlier than `hi` once somebody else took over the rest; `position` is the sort key of
+    the last item read.
+    """
+
+    key: str
+    lo: float | None = None
+    hi: float | None = None
+    until: float | None = None
+    cursor: str | None = None
+    position: float | None = None
+    pages: int = 0
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Items, and the slice as it is after them: both are committed together. `total` counts the whole source."""
+
+    items: Sequence[Item]
+    after: Slice
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The fields an action writes, as they are (`before`) and as it leaves them (`after`)."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the item already is as the action would leave it."""
+        return all(key in self.before and self.before[key] == value for key, value in self.after.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The server's word that an action on one item was applied."""
+
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to one item. `code` and `message` say why, unless it is done. `at` is in epoch seconds."""
+
+    item_id: str
+    status: Status
+    code: str | None = None
+    message: str | None = None
+    attempts: int = 0
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    request_id: str | None = None
+    at: float = 0.0
+    detail: str | None = field(default=None, repr=False)
+    target: bool = False
+
+
+class Budget(Protocol):
+    """The part of the governor's state that people want to see. Rates are per second, times in seconds."""
+
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def used(self) -> float | None: ...
+    @property
+    def rate(self) -> float: ...
+    @property
+    def waiting(self) -> bool: ...
+    @property
+    def window_ends_in(self) -> float | None: ...
+
+
+class Gate(Protocol):
+    """The governor, as the engine sees it."""
+
+    @property
+    def requests(self) -> int: ...
+    @property
+    def rate_limited(self) -> int: ...
+    def concurrency(self) -> int: ...
+    def budget(self) -> Budget: ...
+    def set_backlog(self, key: object, calls: int | None) -> None: ...
+
+
+class Source(Protocol):
+    """Where items come from. Read page by page; slices may be read side by side.
+
+    `repeatable`: acting on items may hide others from this source, so it is swept again until nothing new turns up.
+    """
+
+    @property
+    def repeatable(self) -> bool: ...
+    def open(self) -> Sequence[Slice]: ...
+    def read(self, part: Slice) -> Page: ...
+    def split(self, part: Slice) -> tuple[Slice, Slice] | None: ...
+
+
+class Action(Protocol):
+    """What is done to the items, `max_batch` of them at a time.
+
+    `idempotent`: a second effect would be harmless, so an attempt whose answer was lost may be repeated.
+    """
+
+    @property
+    def idempotent(self) -> bool: ...
+    @property
+    def max_batch(self) -> int: ...
+    def prepare(self) -> None:
+        """Check, with reads only, what every item needs (names, permissions). Runs once, before the first write."""
+
+    def effect(self, item: Item) -> Effect | None: ...
+    def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]: ...
+    def already_done(self, item: Item) -> bool | None:
+        """Read the item back: whether the action shows on it. None: this action cannot tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A moment of a run. `total`, `eta` (seconds) and `limit` are None while they are not known."""
+
+    done: int
+    failed: int
+    skipped: int
+    unknown: int
+    total: int | None
+    in_flight: int
+    rate: float
+    eta: float | None
+    budget_used: float | None
+    limit: int | None
+    waiting: bool
+    window_ends_in: float | None
+    elapsed: float
+    state: RunState
+
+    @property
+    def settled(self) -> int:
+        return self.done + self.failed + self.skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Everything about a run that is not a search keyword. The defaults are the safe ones.
+
+    `reason`: why, for the record. `progress`: called about four times a second, from the thread that iterates.
+    `refuse_above`: refuse, before any write, when more items match. `canary`: how many items go first, alone (0: none).
+    `reserve`: share of the limit kept free for others until late in each window. `share`: hard cap on our part of it.
+    `settle`: seconds from an attempt without an answer to the look at the item (None: 5 for an idempotent action,
+    else the larger of the read time-out and 60). `tries`: attempts an item gets. `resend_unknown`: repeat even what
+    cannot be proved absent.
+    """
+
+    reason: str | None = None
+    progress: Callable[[Progress], None] | None = None
+    refuse_above: int | None = None
+    canary: int = 10
+    reserve: float | None = None
+    share: float | None = None
+    settle: float | None = None
+    tries: int = 4
+    resend_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run, ready to be executed. `workers` None: as many requests in flight as the rate needs."""
+
+    run_id: str
+    title: str
+    source: Source
+    action: Action
+    gate: Gate
+    options: RunOptions = field(default_factory=RunOptions)
+    workers: int | None = None
+    batch_size: int = 50
+    max_items: int | None = None
+    settle_set: float = 5.0
+    settle_append: float = 60.0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Summary(Mapping[str, Any]):
+    """The end of a run, as attributes and, like the original script's result, as a mapping.
+
+    `success + failed + skipped + unknown + unprocessed` are the items known. `total_time` is a timedelta, `rate` items
+    settled per second, `would_change` what a dry run would have written, `bottleneck` whether `parallel_workers` held
+    the run back, `reason` why it halted.
+    """
+
+    success: int = 0
+    failed: int = 0
+    skipped: int = 0
+    unknown: int = 0
+    unprocessed: int = 0
+    total_time: timedelta = timedelta(0)
+    rate: float = 0.0
+    requests: int = 0
+    rate_limited: int = 0
+    state: RunState = RunState.COMPLETED
+    run_id: str = ""
+    reason: str | None = None
+    would_change: int = 0
+    bottleneck: bool = False
+    codes: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in _SUMMARY_KEYS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_SUMMARY_KEYS)
+
+    def __len__(self) -> int:
+        return len(_SUMMARY_KEYS)
+
+    def __str__(self) -> str:
+        parts = [f"{self.success:,} done", f"{self.failed:,} failed", f"{self.skipped:,} skipped"]
+        if self.unknown:
+            parts.append(f"{self.unknown:,} to review")
+        if self.unprocessed:
+            parts.append(f"{self.unprocessed:,} not processed")
+        text = f"{', '.join(parts)} in {self.total_time.total_seconds():.1f} s ({self.rate:.1f} items/s)"
+        return f"{text}; {self.state}: {self.reason}" if self.reason else text
+
+
+_SUMMARY_KEYS = tuple(f.name for f in fields(Summary))

@@ -1,0 +1,94 @@
+"""How far a source has been read in this pass: open slices, how many readers they deserve, what came of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from intercom_bulk.runs.model import Page, Slice, Source
+
+__all__ = ["Reading"]
+
+MAX_READERS = 8
+
+
+class Reading:
+    """One pass after another over a source. Owned by the engine's thread; the reading itself is done elsewhere."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._open: dict[str, Slice] = {}
+        self._busy: set[str] = set()
+        self._seconds = 0.5
+        self._items_a_page = 150.0
+        self.pass_number = 0
+        self.pages = 0
+        self.new_items = 0
+        self.known = 0
+        self.total: int | None = None
+
+    def begin(self) -> None:
+        """The next pass."""
+        self.pass_number += 1
+        self.pages = 0
+        self.known += self.new_items
+        self.new_items = 0
+        self._open = {part.key: part for part in self._source.open()}
+        self._busy.clear()
+
+    @property
+    def finished(self) -> bool:
+        """Whether this pass has been read to its end."""
+        return self.pass_number > 0 and not self._open
+
+    def due(self, *, rate: float, room: int, hungry: bool) -> Iterator[Slice]:
+        """The slices to read now. One cursor yields a page a search latency: where that is too slow for `rate`
+        (items a second), a slice is cut in two and read side by side."""
+        if not hungry or room <= 0:
+            return
+        wanted = min(MAX_READERS, math.ceil(1.3 * rate * self._seconds / max(self._items_a_page, 1.0)))
+        if self.pages and len(self._open) < min(wanted, room):
+            self._split_widest()
+        for part in list(self._open.values()):
+            if part.key not in self._busy and len(self._busy) < room:
+                self._busy.add(part.key)
+                yield part
+
+    def _split_widest(self) -> None:
+        parts = sorted(self._open.values(), key=_width, reverse=True)
+        halves = self._source.split(parts[0]) if parts else None
+        if halves is not None:
+            for half in halves:
+                self._open[half.key] = half
+
+    def finished_page(self, page: Page, seconds: float) -> Page:
+        """Take a page in: `seconds` is how long it took. The slice may have been cut while it was being read."""
+        key = page.after.key
+        self._busy.discard(key)
+        self.pages += 1
+        self._seconds += 0.3 * (seconds - self._seconds)
+        if not page.after.done:
+            self._items_a_page += 0.3 * (len(page.items) - self._items_a_page)
+        if page.total is not None and self.pass_number == 1:
+            self.total = max(self.total or 0, page.total)
+        after = replace(page.after, until=self._open[key].until)
+        past_end = after.until is not None and after.position is not None and after.position > after.until
+        after = replace(after, done=after.done or past_end)
+        if after.done:
+            del self._open[key]
+        else:
+            self._open[key] = after
+        return replace(page, after=after)
+
+    def failed(self, part: Slice) -> None:
+        self._busy.discard(part.key)
+
+
+def _width(part: Slice) -> float:
+    start = part.position if part.position is not None else part.lo
+    end = part.until if part.until is not None else part.hi
+    return end - start if start is not None and end is not None else 0.0

@@ -1,0 +1,194 @@
+"""What a workspace connection needs to know, checked once and then frozen."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from intercom_bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["API_VERSION", "REGIONS", "Settings", "Token"]
+
+logger = logging.getLogger(__name__)
+
+API_VERSION = "2.16"
+REGIONS = {
+    "us": "https://api.intercom.io",
+    "eu": "https://api.eu.intercom.io",
+    "au": "https://api.au.intercom.io",
+}
+"""Intercom's own hosts by region (OpenAPI 2.16, `servers`)."""
+
+_TOKEN = re.compile(r"[!-~]{8,4096}")
+_VERSION = re.compile(r"\d+\.\d+|Preview|Unstable")
+_ID = re.compile(r"\d{1,20}")
+
+
+class Token(str):
+    """An access token: a plain string where it is used, masked where it is shown by `repr`.
+
+    Old subclasses write `f"Bearer {self.access_token}"`, so `str()` has to be the secret itself.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Token('…{self[-4:]}')" if len(self) > 16 else "Token('…')"
+
+    def __reduce__(self) -> str:
+        raise TypeError("an access token is not pickled: pass it through the environment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One workspace and how to reach it. Times are in seconds.
+
+    Raises `SettingsError` for a missing or malformed value, in a sentence that says what to change.
+    """
+
+    access_token: Token
+    base_url: str = REGIONS["us"]
+    api_version: str = API_VERSION
+    admin_id: str | None = None
+    inbox_id: str | None = None
+    connect_timeout: float = 5.0
+    total_timeout: float = 60.0
+    ca_bundle: str | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        access_token: str | None = None,
+        admin_id: str | int | None = None,
+        region: str | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Arguments first, then the environment, then `.env` in the working directory (never in a parent)."""
+        env = _environment() if env is None else env
+        token = access_token if access_token is not None else env.get("INTERCOM_ACCESS_TOKEN")
+        chosen = base_url or env.get("INTERCOM_BASE_URL") or region_url(region or env.get("INTERCOM_REGION") or "us")
+        url = checked_base_url(chosen)
+        admin = admin_id if admin_id is not None else env.get("INTERCOM_ADMIN_ID")
+        return cls(
+            access_token=checked_token(token),
+            base_url=url,
+            api_version=checked_version(api_version or env.get("INTERCOM_API_VERSION") or API_VERSION),
+            admin_id=_checked_id("INTERCOM_ADMIN_ID", admin),
+            inbox_id=env.get("INTERCOM_INBOX_ID") or None,
+            ca_bundle=env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or env.get("SSL_CERT_FILE") or None,
+            proxies=_proxies(env, url),
+        )
+
+    @classmethod
+    def from_env(cls) -> Settings:
+        """Everything from the environment and `.env`."""
+        return cls.build()
+
+    def __repr__(self) -> str:
+        return f"Settings({self.base_url}, version {self.api_version}, {self.access_token!r}, admin {self.admin_id})"
+
+
+def checked_token(token: str | None) -> Token:
+    """The token, if it could be one."""
+    if not token or not token.strip():
+        raise SettingsError(
+            "No access token: set INTERCOM_ACCESS_TOKEN in the environment or in .env, or pass access_token=."
+        )
+    if token.lower().startswith("bearer "):
+        raise SettingsError("The access token starts with 'Bearer ': leave that word out, it is added for you.")
+    if not _TOKEN.fullmatch(token):
+        raise SettingsError(
+            "The access token is malformed: it must be 8 or more printable characters without spaces or line breaks."
+        )
+    return Token(token)
+
+
+def region_url(region: str) -> str:
+    """The base URL of a region."""
+    url = REGIONS.get(region.strip().lower())
+    if url is None:
+        raise SettingsError(f"Unknown region {region!r}: use one of {', '.join(REGIONS)}, or set INTERCOM_BASE_URL.")
+    return url
+
+
+def checked_base_url(url: str) -> str:
+    """https anywhere, http only to this machine: the token travels in a header."""
+    parts = urlsplit(url.strip())
+    host = parts.hostname or ""
+    if parts.username or parts.password or parts.query or parts.fragment or not host:
+        raise SettingsError(
+            f"The base URL must look like https://host[:port][/path], without user, query or fragment: {_shown(url)}."
+        )
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise SettingsError(f"The base URL must use https (http is accepted for this machine only): {_shown(url)}.")
+    return url.strip().rstrip("/")
+
+
+def checked_version(version: str) -> str:
+    """An API version that Intercom could know."""
+    if not _VERSION.fullmatch(version.strip()):
+        raise SettingsError(f"INTERCOM_API_VERSION must look like 2.16 or be Preview, not {version!r}.")
+    return version.strip()
+
+
+def _checked_id(name: str, value: str | int | None) -> str | None:
+    if value is None or value == "":
+        return None
+    text = str(value).strip()
+    if not _ID.fullmatch(text):
+        raise SettingsError(f"{name} must be a number, as in the address of the teammate's page, not {text[:40]!r}.")
+    return text
+
+
+def _shown(url: str) -> str:
+    """Host only: what somebody pasted before an @ could be a secret."""
+    return repr(url.rsplit("@", 1)[-1][:80])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _environment() -> dict[str, str]:
+    """The process's environment over `.env` of the working directory."""
+    path = Path.cwd() / ".env"
+    values: dict[str, str] = {}
+    if path.is_file():
+        if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            logger.warning("%s can be read by other users of this machine: chmod 600 .env", path.name)
+        values = {key: value for key, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    return values | dict(os.environ)
+
+
+def _proxies(env: Mapping[str, str], url: str) -> dict[str, str]:
+    """The proxy for this host, resolved once: the session itself trusts no environment (`.netrc` lives there too)."""
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+    if _is_loopback(host):
+        return {}
+    bypass = env.get("NO_PROXY") or env.get("no_proxy") or ""
+    exempt = [entry.strip().lstrip(".") for entry in bypass.split(",") if entry.strip()]
+    if any(entry == "*" or host == entry or host.endswith("." + entry) for entry in exempt):
+        return {}
+    proxy = env.get(f"{scheme.upper()}_PROXY") or env.get(f"{scheme}_proxy") or env.get("ALL_PROXY")
+    return {scheme: proxy} if proxy else {}

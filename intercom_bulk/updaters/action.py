@@ -1,0 +1,90 @@
+"""An updater as the engine sees it: something that acts on items and can read them back."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from intercom_bulk.api.client import segment
+from intercom_bulk.errors import ApiError, IntercomBulkError, RateLimited
+from intercom_bulk.runs.model import Effect, Item, Receipt
+from intercom_bulk.updaters.calls import Call, current_call, failure_of_error, failure_of_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from intercom_bulk.api.attempts import Attempts
+    from intercom_bulk.api.client import Permit
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
+
+__all__ = ["UpdaterAction", "accepted_keywords"]
+
+
+def accepted_keywords(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `keywords` that the function's signature accepts."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(keywords)
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {name: value for name, value in keywords.items() if name in parameters and parameters[name].kind in kinds}
+
+
+class UpdaterAction:
+    """Calls `perform_action` for each item, paced, and says what came of it."""
+
+    max_batch = 1
+    idempotent = False  # unknown requests: those of ours say it themselves, one by one
+
+    def __init__(self, updater: IntercomBulkUpdater, keywords: Mapping[str, Any], *, timeout: float) -> None:
+        self._updater = updater
+        self._keywords = accepted_keywords(updater.perform_action, keywords)
+        self._timeout = timeout
+        self._attempts: Attempts = updater.workspace.outer_attempts
+
+    def prepare(self) -> None:
+        self._updater.prepare()
+
+    def effect(self, item: Item) -> Effect | None:
+        segment(item.id)  # an id that could change its path fails here, before anything is sent
+        return self._updater.effect(dict(item.data)) if item.data else None
+
+    def already_done(self, item: Item) -> bool | None:
+        return self._updater.already_done(item.id)
+
+    def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
+        return [self._attempts.call(lambda item=item: self._once(item), resend=False) for item in batch]  # type: ignore[misc]
+
+    def _once(self, item: Item) -> Receipt | Exception:
+        """One call of `perform_action`. Errors that the retry loop may look at are raised, final ones returned."""
+        call = Call(self._timeout)
+        token = current_call.set(call)
+        try:
+            with self._updater.workspace.client.permit() as permit:
+                return self._settled(call, permit, item)
+        finally:
+            current_call.reset(token)
+
+    def _settled(self, call: Call, permit: Permit, item: Item) -> Receipt | Exception:
+        base_url, access_token = self._updater.base_url, self._updater.access_token
+        failure: ApiError | None
+        try:
+            value = self._updater.perform_action(item.id, **self._keywords)
+        except IntercomBulkError as error:
+            return error  # ours: it has been through the retry loop already
+        except requests.RequestException as error:
+            failure, reading = failure_of_error(error, base_url, access_token)
+        else:
+            if call.accepted:
+                return Receipt(call.request_id)
+            if call.error is not None and value is None:
+                return call.error  # swallowed on its way, but seen
+            failure, reading = failure_of_value(value, base_url, access_token)
+        if not permit.is_used:
+            self._updater.workspace.keep_pace_known()
+        if failure is None:
+            return Receipt()
+        if isinstance(failure, RateLimited):
+            permit.refused(reading, failure.retry_after)
+        raise failure

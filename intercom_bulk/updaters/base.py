@@ -1,0 +1,372 @@
+"""`IntercomBulkUpdater`: subclass it, say what to search and what to do to one item, and call `bulk_process()`."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.api.client import segment
+from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
+from intercom_bulk.api.query import checked
+from intercom_bulk.api.resend import is_read
+from intercom_bulk.errors import ApiError, UsageError
+from intercom_bulk.runs.engine import Execution
+from intercom_bulk.runs.model import Effect, Outcome, Plan, RunOptions, Source, Summary
+from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
+from intercom_bulk.sources import IteratorSource, SearchSource
+from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.calls import current_call, refuse_netrc
+from intercom_bulk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from types import TracebackType
+
+__all__ = ["Headers", "IntercomBulkUpdater", "OutcomeStream"]
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
+"""Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
+
+
+class Headers(dict[str, str]):
+    """The headers for an updater's own requests; masked where they are shown."""
+
+    def __repr__(self) -> str:
+        return repr({key: "…" if key == "Authorization" else value for key, value in self.items()})
+
+
+class IntercomBulkUpdater(ABC):
+    """One action on every item that a search finds.
+
+    A subclass supplies `get_search_endpoint`, `get_search_query` and `perform_action`; `effect`, where it can tell
+    from an item what the action would change, gives it skipping, read-back after a lost answer, and `before` values.
+    Without arguments the token comes from the environment or `.env`. No network here: `admin_id` None is looked up
+    (GET /me) when first needed.
+    """
+
+    def __init__(
+        self,
+        access_token: str | None = None,
+        admin_id: str | int | None = None,
+        *,
+        settings: Settings | None = None,
+        region: str | None = None,
+        base_url: str | None = None,
+    ) -> None:
+        built = settings or Settings.build(
+            access_token=access_token, admin_id=admin_id, region=region, base_url=base_url
+        )
+        self._settings = built
+        self._workspace: Workspace | None = None
+        self._admin_id = built.admin_id
+        self.access_token: str = built.access_token
+        self.base_url: str = built.base_url
+        self.inbox_id: str | None = built.inbox_id
+        self.headers: dict[str, str] = Headers(
+            {
+                "Authorization": f"Bearer {built.access_token!s}",
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                "Intercom-Version": built.api_version,
+            }
+        )
+
+    @property
+    def admin_id(self) -> str:
+        """The admin to act as."""
+        if self._admin_id is None:
+            self._admin_id = self.workspace.directory.admin_id()
+        return self._admin_id
+
+    @admin_id.setter
+    def admin_id(self, value: str | int | None) -> None:
+        self._admin_id = None if value is None else str(value)
+
+    # -- what a subclass says
+
+    @abstractmethod
+    def get_search_endpoint(self) -> str | Endpoint:
+        """Where to search: "conversations/search", "contacts/search", "companies/list", any paginated endpoint."""
+
+    @abstractmethod
+    def get_search_query(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Intercom's query JSON for a search; the query string's parameters for a list."""
+
+    @abstractmethod
+    def perform_action(self, item_id: str, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Act on one item, best through `self.request`. Raise, or return None without a request, to say "failed"."""
+
+    def get_item_id(self, item: dict[str, Any]) -> str:
+        """The id in a search result."""
+        return str(item["id"])
+
+    def effect(self, item: dict[str, Any]) -> Effect | None:
+        """What the action would change on this item; None where that cannot be told from the search result.
+
+        Where `before` already equals `after` the item is skipped without a request.
+        """
+        del item
+
+    def prepare(self) -> None:  # noqa: B027  a hook: most updaters have nothing to check
+        """Check with reads what every item needs. Runs once a run, before the first write; raise to refuse."""
+
+    def already_done(self, item_id: str) -> bool | None:
+        """Read an item back after a lost answer: whether the action shows on it. None: cannot tell."""
+        collection = self._endpoint().path.partition("/")[0]
+        if type(self).effect is IntercomBulkUpdater.effect:
+            return None
+        effect = self.effect(self.workspace.get(f"{collection}/{segment(item_id)}"))
+        return None if effect is None else effect.is_done
+
+    # -- what it gets
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        empty_ok: bool = False,
+    ) -> dict[str, Any]:
+        """One paced request; the JSON object it answered.
+
+        Waits out 429s and repeats what surely did not arrive; reads are repeated whatever happened. Raises `ApiError`.
+        `empty_ok`: an empty body is a fine answer here ({} is returned).
+        """
+        call = current_call.get()
+        attempts = self.workspace.reads if is_read(method, path) else self.workspace.writes
+        try:
+            answer = attempts.call(
+                lambda: self.workspace.client.send(
+                    method, path, json=json, params=params, timeout=call.timeout if call else 30.0, empty_ok=empty_ok
+                ),
+                resend=is_read(method, path),
+            )
+        except ApiError as error:
+            if call is not None:
+                call.error = error
+            raise
+        if call is not None:
+            call.accepted, call.request_id, call.error = True, answer.request_id, None
+        return answer.body
+
+    @property
+    def workspace(self) -> Workspace:
+        """The connection, made on first use from the attributes as they are then."""
+        if self._workspace is None:
+            self._workspace = self._connect(RunOptions())
+        return self._workspace
+
+    def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
+        """The ids that match, one page after another, without acting on them."""
+        source = self._search_source(per_page, search_kwargs, timeout=30.0)
+        seen: set[str] = set()
+        part = source.open()[0]
+        while not part.done:
+            page = source.read(part)
+            part = page.after
+            for item in page.items:
+                if item.id not in seen:
+                    seen.add(item.id)
+                    yield item.id
+
+    def stream(
+        self,
+        *,
+        parallel_workers: int | None = None,
+        batch_size: int = 50,
+        max_items: int | None = None,
+        timeout: float = 30,
+        dry_run: bool = False,
+        options: RunOptions | None = None,
+        **search_kwargs: Any,
+    ) -> OutcomeStream:
+        """Process the items as they are found; an iterator of one `Outcome` an item, in the order they settle.
+
+        `parallel_workers` None: as many requests in flight as the rate needs. `batch_size`: items committed to the
+        ledger together, at most. `max_items`: exactly so many are attempted at most. `timeout`: seconds of silence that
+        one request may have. `dry_run`: read, never write. Closing the iterator stops the run: nothing is sent after
+        the requests in flight. Raises `UsageError` for arguments that cannot be meant.
+        """
+        _check_arguments(parallel_workers, batch_size, max_items, timeout)
+        self._check_keywords(search_kwargs)
+        options = options or RunOptions()
+        if self._workspace is None:
+            self._workspace = self._connect(options)
+        refuse_netrc(self.perform_action, self.base_url)
+        return OutcomeStream(
+            self, options, search_kwargs, parallel_workers, batch_size, max_items, float(timeout), dry_run=dry_run
+        )
+
+    def bulk_process(
+        self,
+        parallel_workers: int | None = None,
+        batch_size: int = 50,
+        max_items: int | None = None,
+        timeout: float = 30,
+        *,
+        dry_run: bool = False,
+        options: RunOptions | None = None,
+        **search_kwargs: Any,
+    ) -> Summary:
+        """`stream()` to its end; the totals. A run that was halted says so in `summary.state` and `.reason`."""
+        with self.stream(
+            parallel_workers=parallel_workers,
+            batch_size=batch_size,
+            max_items=max_items,
+            timeout=timeout,
+            dry_run=dry_run,
+            options=options,
+            **search_kwargs,
+        ) as outcomes:
+            for outcome in outcomes:
+                logger.debug("%s %s %s", outcome.item_id, outcome.status, outcome.code or "")
+        summary = outcomes.summary()
+        logger.info("%s: %s", type(self).__name__, summary)
+        return summary
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url}, admin {self._admin_id or 'of the token'})"
+
+    # -- how it is put together
+
+    def _endpoint(self) -> Endpoint:
+        where = self.get_search_endpoint()
+        return where if isinstance(where, Endpoint) else endpoint(where)
+
+    def _connect(self, options: RunOptions) -> Workspace:
+        settings = replace(
+            self._settings,
+            access_token=Token(checked_token(self.access_token)),
+            base_url=checked_base_url(self.base_url),
+        )
+        reserve = 0.05 if options.reserve is None else options.reserve
+        return Workspace(settings, reserve=reserve, share=1.0 if options.share is None else options.share)
+
+    def _check_keywords(self, keywords: Mapping[str, Any]) -> None:
+        known = accepted_keywords(self.get_search_query, keywords) | accepted_keywords(self.perform_action, keywords)
+        unknown = sorted(set(keywords) - set(known))
+        if unknown:
+            raise UsageError(
+                f"Unknown keyword {unknown[0]!r}: neither get_search_query() nor perform_action() of"
+                f" {type(self).__name__} takes it."
+            )
+
+    def _source(self, keywords: Mapping[str, Any], timeout: float) -> Source:
+        if type(self).search_items is not IntercomBulkUpdater.search_items:
+            return IteratorSource(self.search_items(**accepted_keywords(self.search_items, keywords)))
+        return self._search_source(150, keywords, timeout)
+
+    def _search_source(self, per_page: int, keywords: Mapping[str, Any], timeout: float) -> SearchSource:
+        where = self._endpoint()
+        size = checked_per_page(per_page, where)
+        query = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
+        search = Search(where, checked(query) if where.style == "search" else query or {}, size)
+        cutoff = self.workspace.begin()
+        client, attempts = self.workspace.client, self.workspace.reads
+        return SearchSource(client, attempts, search, item_id=self.get_item_id, cutoff=cutoff, timeout=timeout)
+
+    def _plan(
+        self,
+        options: RunOptions,
+        keywords: Mapping[str, Any],
+        workers: int | None,
+        batch_size: int,
+        max_items: int | None,
+        timeout: float,
+        *,
+        dry_run: bool,
+    ) -> Plan:
+        return Plan(
+            run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            title=type(self).__name__,
+            source=self._source(keywords, timeout),
+            action=UpdaterAction(self, keywords, timeout=timeout),
+            gate=self.workspace.governor,
+            options=options,
+            workers=workers,
+            batch_size=batch_size,
+            max_items=max_items,
+            settle_set=SETTLE_SET if options.settle is None else options.settle,
+            settle_append=max(timeout, SETTLE_APPEND) if options.settle is None else options.settle,
+            dry_run=dry_run,
+        )
+
+
+class OutcomeStream(Iterator[Outcome]):
+    """A run under way: iterate it for outcomes, close it to stop, ask it for the totals at any time."""
+
+    def __init__(
+        self,
+        updater: IntercomBulkUpdater,
+        options: RunOptions,
+        keywords: Mapping[str, Any],
+        workers: int | None,
+        batch_size: int,
+        max_items: int | None,
+        timeout: float,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._ledger = updater.workspace.new_ledger()
+        self._summary: Summary | None = None
+        self._execution: Execution | None = None
+        self._outcomes = self._run(
+            lambda: updater._plan(options, keywords, workers, batch_size, max_items, timeout, dry_run=dry_run),  # noqa: SLF001
+            updater.workspace,
+        )
+
+    def _run(self, make_plan: Any, workspace: Workspace) -> Generator[Outcome, None, None]:
+        try:
+            self._execution = Execution(make_plan(), self._ledger, workspace.clock)
+            yield from self._execution.outcomes()
+        finally:
+            if self._execution is not None:
+                self._summary = self._execution.summary()
+            self._ledger.close()
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+    def stop(self) -> None:
+        """Ask the run to end; go on iterating to see what was in flight."""
+        if self._execution is not None:
+            self._execution.stop()
+
+    def close(self) -> None:
+        """Stop the run: what is in flight is waited for and recorded, nothing more is sent."""
+        self._outcomes.close()
+
+    def summary(self) -> Summary:
+        """The totals: of a run under way so far, or of the whole run when it is over."""
+        if self._summary is not None:
+            return self._summary
+        return self._execution.summary() if self._execution is not None else Summary()
+
+    def __enter__(self) -> OutcomeStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check_arguments(workers: int | None, batch_size: int, max_items: int | None, timeout: float) -> None:
+    """Raises `UsageError` for a number that cannot be meant."""
+    if workers is not None and not 1 <= workers <= 128:
+        raise UsageError(f"parallel_workers must be from 1 to 128, or None for as many as needed, not {workers}.")
+    if not 1 <= batch_size <= 10_000:
+        raise UsageError(f"batch_size must be from 1 to 10,000, not {batch_size}.")
+    if max_items is not None and max_items < 0:
+        raise UsageError(f"max_items must be 0 or more, or None for all, not {max_items}.")
+    if not 0 < timeout <= 600:
+        raise UsageError(f"timeout must be more than 0 and at most 600 seconds, not {timeout}.")

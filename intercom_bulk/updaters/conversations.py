@@ -1,0 +1,202 @@
+"""Bulk operations on conversations, and on what else takes the same call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.api.client import segment
+from intercom_bulk.api.query import both, checked
+from intercom_bulk.errors import Unauthorized, UsageError
+from intercom_bulk.runs.model import Effect
+from intercom_bulk.updaters.base import IntercomBulkUpdater
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from intercom_bulk.runs.model import Summary
+
+__all__ = ["ConversationCloser", "ConversationUpdater", "CustomAttributeUpdater", "StateChanger", "TagAssigner"]
+
+STATES = ("open", "closed", "snoozed")
+COLLECTIONS = ("conversations", "contacts", "tickets")
+
+
+class ConversationUpdater(IntercomBulkUpdater):
+    """Searches conversations by team and state, or by any query."""
+
+    def get_search_endpoint(self) -> str:
+        return "conversations/search"
+
+    def get_search_query(
+        self, *, team_id: str | int | None = None, state: str | None = None, query: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """`query` is Intercom's query JSON; `team_id` (id or name) and `state` narrow it, or stand alone."""
+        leaves: list[dict[str, Any]] = []
+        if team_id is not None:
+            leaves.append({"field": "team_assignee_id", "operator": "=", "value": self._team(team_id)})
+        if state is not None:
+            if state not in STATES:
+                raise UsageError(f"state must be one of {', '.join(STATES)}, not {state!r}.")
+            leaves.append({"field": "state", "operator": "=", "value": state})
+        return _joined(query, leaves)
+
+    def _team(self, team: str | int) -> int:
+        return int(self.workspace.directory.resolve("team", team))
+
+    def prepare(self) -> None:
+        """The admin exists: otherwise each item would fail with the same 404."""
+        if self._admin_id is None:
+            return
+        try:
+            self.workspace.directory.resolve("admin", self._admin_id)
+        except Unauthorized:
+            return  # the token may write without being allowed to list admins; the canary will tell
+
+
+class StateChanger(ConversationUpdater):
+    """Opens, closes or snoozes conversations.
+
+    `snoozed_until`: an aware datetime or epoch seconds in the future, for state "snoozed". Open also wakes snoozed
+    ones. Nothing is said to the customer.
+    """
+
+    def __init__(
+        self, access_token: str | None = None, admin_id: str | int | None = None, *, state: str,
+        snoozed_until: datetime | int | None = None, **connection: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(access_token, admin_id, **connection)
+        if state not in STATES:
+            raise UsageError(f"state must be one of {', '.join(STATES)}, not {state!r}.")
+        if (state == "snoozed") != (snoozed_until is not None):
+            raise UsageError("snoozed_until goes with state='snoozed', and with nothing else.")
+        self.state = state
+        self.snoozed_until = _epoch(snoozed_until)
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.snoozed_until is not None and self.snoozed_until <= self.workspace.clock.time():
+            raise UsageError(f"snoozed_until is in the past: {self.snoozed_until}; it is in epoch seconds, UTC.")
+
+    def perform_action(self, item_id: str) -> dict[str, Any]:
+        message_type = {"open": "open", "closed": "close", "snoozed": "snoozed"}[self.state]
+        body: dict[str, Any] = {"message_type": message_type, "type": "admin", "admin_id": self.admin_id}
+        if self.snoozed_until is not None:
+            body["snoozed_until"] = self.snoozed_until
+        return self.request("POST", f"conversations/{segment(item_id)}/parts", json=body)
+
+    def effect(self, item: dict[str, Any]) -> Effect:
+        before = {"state": item.get("state"), "snoozed_until": item.get("snoozed_until")}
+        if self.state == "snoozed":
+            return Effect(before, {"state": "snoozed", "snoozed_until": self.snoozed_until})
+        return Effect(before, {"state": self.state})
+
+
+class ConversationCloser(StateChanger):
+    """Closes conversations, silently: no message goes to the customer."""
+
+    def __init__(self, access_token: str | None = None, admin_id: str | int | None = None, **connection: Any) -> None:
+        super().__init__(access_token, admin_id, state="closed", **connection)
+
+    def bulk_close(
+        self,
+        team_id: str | int | None = None,
+        parallel_workers: int | None = None,
+        batch_size: int = 50,
+        max_conversations: int | None = None,
+        state: str = "open",
+        **options: Any,
+    ) -> Summary:
+        """Close a team's conversations; `team_id` (id or name) None: `INTERCOM_INBOX_ID`."""
+        team = team_id if team_id is not None else self.inbox_id
+        if team is None:
+            raise UsageError("Which team? Pass team_id=, or set INTERCOM_INBOX_ID in the environment or .env.")
+        return self.bulk_process(parallel_workers, batch_size, max_conversations, team_id=team, state=state, **options)
+
+
+class TagAssigner(ConversationUpdater):
+    """Puts an existing tag, given by name or id, on conversations, contacts or tickets (`on`)."""
+
+    def __init__(
+        self, access_token: str | None = None, admin_id: str | int | None = None, *, tag: str | int,
+        on: str = "conversations", **connection: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(access_token, admin_id, **connection)
+        self.tag = tag
+        self.collection = _checked_collection(on)
+        self._tag_id: str | None = None
+
+    @property
+    def tag_id(self) -> str:
+        """The tag's id; looked up once. Raises `UnknownNameError`: a typo must not make a new tag."""
+        if self._tag_id is None:
+            self._tag_id = self.workspace.directory.resolve("tag", self.tag)
+        return self._tag_id
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.workspace.directory.resolve("tag", self.tag)
+
+    def get_search_endpoint(self) -> str:
+        return f"{self.collection}/search"
+
+    def perform_action(self, item_id: str) -> dict[str, Any]:
+        body = {"id": self.tag_id} if self.collection == "contacts" else {"id": self.tag_id, "admin_id": self.admin_id}
+        return self.request("POST", f"{self.collection}/{segment(item_id)}/tags", json=body)
+
+    def effect(self, item: dict[str, Any]) -> Effect | None:
+        held = item.get("tags") or {}
+        tags = [str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []]
+        if held.get("has_more"):
+            return None  # a contact's nested tags stop at ten: what is not shown cannot be told
+        return Effect({"tags": tags}, {"tags": tags if self.tag_id in tags else [*tags, self.tag_id]})
+
+
+class CustomAttributeUpdater(ConversationUpdater):
+    """Sets custom attributes, which must exist, on conversations or contacts (`on`)."""
+
+    def __init__(
+        self, access_token: str | None = None, admin_id: str | int | None = None, *, attributes: Mapping[str, Any],
+        on: str = "conversations", **connection: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(access_token, admin_id, **connection)
+        if not attributes or on == "tickets":
+            raise UsageError("attributes={'name': value} with one or more names, on conversations or contacts.")
+        self.attributes = dict(attributes)
+        self.collection = _checked_collection(on)
+
+    def get_search_endpoint(self) -> str:
+        return f"{self.collection}/search"
+
+    def perform_action(self, item_id: str) -> dict[str, Any]:
+        body = {"custom_attributes": self.attributes}
+        return self.request("PUT", f"{self.collection}/{segment(item_id)}", json=body)
+
+    def effect(self, item: dict[str, Any]) -> Effect:
+        held = item.get("custom_attributes") or {}
+        return Effect({name: held.get(name) for name in self.attributes}, self.attributes)
+
+
+def _joined(query: Mapping[str, Any] | None, leaves: list[dict[str, Any]]) -> dict[str, Any]:
+    if query is None and not leaves:
+        raise UsageError("What to search for? Pass team_id=, state= or query=: without one every item would match.")
+    if query is None:
+        return leaves[0] if len(leaves) == 1 else {"operator": "AND", "value": leaves}
+    joined = both(checked(query), *leaves) if leaves else checked(query)
+    if joined is None:
+        raise UsageError("team_id= and state= cannot be added to this query within Intercom's limits: put them in it.")
+    return joined
+
+
+def _epoch(moment: datetime | int | None) -> int | None:
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise UsageError("snoozed_until needs a time zone: datetime(..., tzinfo=...), or give epoch seconds.")
+        return int(moment.timestamp())
+    return moment
+
+
+def _checked_collection(on: str) -> str:
+    if on not in COLLECTIONS:
+        raise UsageError(f"on must be one of {', '.join(COLLECTIONS)}, not {on!r}.")
+    return on
