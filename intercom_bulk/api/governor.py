@@ -1,13 +1,19 @@
 """The thread-safe gate around `Pace`: every call with one token passes here before it leaves.
 
-At most one thread, the holder of the *turn*, waits on the clock; the others block on the turn and cost nothing. Pace is
-asked under the lock and slept for outside it. A thread that waits for its turn looks up every 0.2 s whether its own run
-is stopping, for a governor may be shared by runs that stop at different times.
+At most one thread, the leader, waits on the clock. The others stand in a queue, blocked and free of cost; the leader
+lets out as many as the pace allows, itself first, and then the head of the queue leads. Pace is asked under the lock
+and slept for outside it.
+
+A governor may be shared by runs that stop at different times. A blocked thread cannot look at its own stop signal, so
+it leaves a copy of its context behind, in which the leader looks for it.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from intercom_bulk.api.pace import Budget, Pace, Reading
@@ -21,8 +27,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Governor"]
 
-LOOK_UP = 0.2  # seconds; how late a thread may notice, while another has the turn, that its own run stops
-LEAST_SLEEP = 0.002  # shorter sleeps cost more than they pace: Pace lets late callers catch up
+LOOK_ROUND = 0.1  # seconds between two looks for stopped threads in the queue
+LEAST_SLEEP = 0.02  # a sleep costs some 50 us CPU: at high rates several calls share one, for late callers may catch up
+
+
+def _locked() -> threading.Lock:
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """A thread in the queue. Its gate opens once: with a call, as the new leader, or (neither) because it stopped."""
+
+    context: Context = field(default_factory=copy_context)
+    gate: threading.Lock = field(default_factory=_locked)
+    call: int | None = None
+    leads: bool = False
+
+    @property
+    def stopped(self) -> bool:
+        return self.context.run(stop_requested)
 
 
 class Governor:
@@ -38,7 +64,9 @@ class Governor:
         self._pace = Pace(reserve=reserve, share=share)
         self._clock = clock
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._queue: deque[_Waiter] = deque()
+        self._led = False
+        self._looked_at = float("-inf")
         self._backlogs: dict[Hashable, int] = {}
         self._backlog: int | None = None
         self.requests = 0
@@ -52,26 +80,80 @@ class Governor:
 
     def acquire(self) -> int:
         """Block until a call may leave; its number. Raises `Stopped` when the thread's run stops first."""
-        while not self._turn.acquire(timeout=LOOK_UP):
-            _check_stop()
+        _check_stop()
+        with self._lock:
+            if self._led:
+                waiter = _Waiter()
+                self._queue.append(waiter)
+            else:
+                self._led = True
+                waiter = _Waiter(leads=True)
+        if not waiter.leads:
+            self._stand(waiter)
+        if waiter.leads:
+            return self._lead()
+        if waiter.call is None:
+            raise Stopped(STOPPING)
+        return waiter.call
+
+    def _stand(self, waiter: _Waiter) -> None:
+        try:
+            waiter.gate.acquire()
+        except BaseException:  # Ctrl-C in the main thread: what was given to this waiter must not be lost
+            with self._lock:
+                if waiter in self._queue:
+                    self._queue.remove(waiter)
+                elif waiter.call is not None:
+                    self._pace.lost(waiter.call, self._clock.monotonic())
+                elif waiter.leads:
+                    self._pass_lead()
+            raise
+
+    def _lead(self) -> int:
+        """Wait for a slot, take it, let out others whose slots have come too, and pass the lead."""
         try:
             while True:
-                _check_stop()
-                wait, call = self._ask()
-                if call is not None:
-                    return call
+                with self._lock:
+                    now = self._clock.monotonic()
+                    self._dismiss_stopped(now)
+                    wait = self._pace.wait(now, self._backlog)
+                    if wait <= 0.0:
+                        call = self._send(now)
+                        self._let_out(now)
+                        return call
                 self._clock.sleep(max(wait, LEAST_SLEEP))
+                _check_stop()
         finally:
-            self._turn.release()
+            with self._lock:
+                self._pass_lead()
 
-    def _ask(self) -> tuple[float, int | None]:
-        with self._lock:
-            now = self._clock.monotonic()
-            wait = self._pace.wait(now, self._backlog)
-            if wait > 0.0:
-                return wait, None
-            self.requests += 1
-            return 0.0, self._pace.sent(now)
+    def _send(self, now: float) -> int:
+        self.requests += 1
+        return self._pace.sent(now)
+
+    def _let_out(self, now: float) -> None:
+        """All but the last in the queue can go at once; the last one is needed to lead only if the pace says wait."""
+        while self._queue and self._pace.wait(now, self._backlog) <= 0.0:
+            waiter = self._queue.popleft()
+            if not waiter.stopped:
+                waiter.call = self._send(now)
+            waiter.gate.release()
+
+    def _pass_lead(self) -> None:
+        if self._queue:
+            waiter = self._queue.popleft()
+            waiter.leads = True
+            waiter.gate.release()
+        else:
+            self._led = False
+
+    def _dismiss_stopped(self, now: float) -> None:
+        if now < self._looked_at + LOOK_ROUND:
+            return
+        self._looked_at = now
+        for waiter in [w for w in self._queue if w.stopped]:
+            self._queue.remove(waiter)
+            waiter.gate.release()
 
     def answered(self, call: int, reading: Reading | None, *, accepted: bool = True) -> None:
         """An answer came, whatever its status. `reading` None: it had no rate-limit headers, or nobody saw them."""
@@ -82,7 +164,7 @@ class Governor:
                 self.last_success = now
 
     def refused(self, call: int, reading: Reading | None, *, retry_after: float | None = None) -> None:
-        """The answer was a 429: the gate closes once, for all threads. `retry_after`: seconds, where the server said."""
+        """The answer was a 429: the gate closes once, for all threads. `retry_after`: its own wish, seconds."""
         with self._lock:
             self.rate_limited += 1
             self._pace.refused(call, self._clock.monotonic(), reading, retry_after=retry_after)
@@ -116,7 +198,9 @@ class Governor:
             return f"Governor({self._pace!r}, requests={self.requests}, rate_limited={self.rate_limited})"
 
 
+STOPPING = "the run is stopping"
+
+
 def _check_stop() -> None:
     if stop_requested():
-        msg = "the run is stopping"
-        raise Stopped(msg)
+        raise Stopped(STOPPING)

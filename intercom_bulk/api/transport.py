@@ -96,7 +96,7 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class _Session(requests.Session):
-    """Sends without looking for cookies, hooks and redirects when the caller wants none."""
+    """Has a timeout for every request, and raises nothing of urllib3's own from sending."""
 
     def __init__(self, connect_timeout: float, read_timeout: float) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class _Adapter(HTTPAdapter):
         return super().request_url(request, proxies) if proxies else request.path_url
 
     def close(self) -> None:
-        self._pool = None
+        self._pool = None  # urllib3 closes a pool's sockets when nobody holds the pool any more
         super().close()
 
     def build_connection_pool_key_attributes(

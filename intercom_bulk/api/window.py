@@ -1,4 +1,4 @@
-"""Where the server's ten-second window ends, told from its answers on our own monotonic clock.
+"""The server's ten-second window: where it ends on our own monotonic clock, and what is left of it.
 
 The local wall clock plays no part: an answer names its window (`X-RateLimit-Reset`), and the window's place in time
 follows from when the call was sent. Fixed windows of ten seconds: Intercom's rate limiting page, and every recorded
@@ -7,14 +7,28 @@ follows from when the call was sent. Fixed windows of ten seconds: Intercom's ra
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass
 
-__all__ = ["WIDTH", "Book", "Edge"]
+__all__ = ["NEVER", "WIDTH", "Account", "Book", "Edge", "Reading"]
 
 WIDTH = 10.0
+NEVER = float("-inf")
 FIRST_SLACK = 0.6  # the Date header has whole seconds: half a second either way, and a little for the journey
 MOST_SLACK = 1.5
+GUARD = 1.0  # standard deviations of what others may have taken unseen; calls in flight are debited twice besides
 STRAY_RESETS = 3  # so many resets in a row that fit no window: the server's windows have moved
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one answer said of the window; None where the header is missing or garbage. Times are the server's."""
+
+    limit: int | None
+    remaining: int | None
+    reset: int | None
+    date: int | None
 
 
 @dataclass(slots=True)
@@ -22,7 +36,7 @@ class Book:
     """What is known of one window. `left`: least Remaining seen; `left_at`: when the call that saw it was sent."""
 
     left: float
-    left_at: float = field(default=float("-inf"))
+    left_at: float = NEVER
     seen: int = 0  # our accepted calls whose answer named this window
     blind: float = 0.0  # the cost of our calls that may have been counted, though no answer said so
     changed: bool = False  # the limit changed meanwhile: the sums do not add up
@@ -46,7 +60,7 @@ class Edge:
     reset: int
     end: float
     slack: float = FIRST_SLACK
-    last_old: float = float("-inf")  # latest sending, relative to the start, that still landed in the window before
+    last_old: float = NEVER  # latest sending, relative to the start, that still landed in the window before
     first_new: float = float("inf")  # earliest sending, relative to the start, that landed in this window
     strays: int = 0
 
@@ -108,7 +122,7 @@ class Edge:
     def _step(self, windows: int) -> None:
         self.reset += int(windows * WIDTH)
         self.end += windows * WIDTH
-        self.last_old, self.first_new = float("-inf"), float("inf")
+        self.last_old, self.first_new = NEVER, float("inf")
 
     def _landed_old(self, sent: float, rtt: float) -> None:
         late = sent - self.start
@@ -134,3 +148,177 @@ class Edge:
         self.end += by
         self.last_old -= by
         self.first_new -= by
+
+
+class Account:
+    """What is left of the window, by what the answers said and by what we sent ourselves.
+
+    Calls in flight are debited from each window that may still count them. `others` is what everybody else spends, in
+    calls/s. `blind` calls were sent, but no answer named their window: they were lost, or their answer was seen by
+    foreign code only.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.limit: int | None = None
+        self.edge: Edge | None = None
+        self.book, self.past = Book(0.0), Book(0.0)
+        self.flight: dict[int, float] = {}  # when each left, in order of leaving
+        self.others = 0.0
+        self.rtt = 0.0
+        self._share = share
+        self._answers = 0
+        self._blind: list[float] = []  # when they left, sorted
+        self._cost = 1.0  # requests that a blind call really makes, as Remaining shows
+        self._bias = 0  # 1: the server takes Remaining before it counts the call
+        self._settled = True
+
+    def measure(self, took: float) -> None:
+        """Average the latency, slowly, and so that no straggler moves it: samples are clipped to three times it."""
+        self._answers += 1
+        weight = max(0.05, 1.0 / self._answers)
+        self.rtt += weight * (min(took, 3 * self.rtt) - self.rtt) if self.rtt else took
+
+    # -- what is left
+
+    def left(self, now: float) -> tuple[float, float]:
+        """Calls left of the current window for all, after what others may have taken unseen, and for us."""
+        if self.edge is None:
+            return 0.0, 0.0
+        left, ours = self._left(self.book, self.edge.start)
+        stale = now - max(self.book.left_at, self.edge.start)
+        unseen = self.others_now(now) * max(stale, 0.0)
+        return left - unseen - GUARD * math.sqrt(unseen), ours
+
+    def left_of_past(self, now: float) -> float:
+        """The same of the window before: for the time in which it may not have ended yet."""
+        if self.edge is None:
+            return 0.0
+        start = self.edge.start - WIDTH
+        left, ours = self._left(self.past, start)
+        unseen = self.others * max(now - max(self.past.left_at, start), 0.0)
+        return min(left - unseen - GUARD * math.sqrt(unseen), ours)
+
+    def _left(self, book: Book, start: float) -> tuple[float, float]:
+        """Two lower bounds: what an answer saw, less all that may have been counted since; and, while nobody else is
+        about, the limit less all that is ours. The first counts slow calls twice.
+        """
+        limit = float(self.limit or 0)
+        order = min(2.0, max(0.3, 4 * self.rtt))  # a call that left so much before another was counted before it
+        slack = self.edge.slack if self.edge is not None else 1.0
+        since = book.left_at - order
+        blind = len(self._blind) - bisect_left(self._blind, max(since, start - slack))
+        flying = self._flying(start - 2.0)
+        seen = flying if since <= start - 2.0 else self._flying(since)
+        left = book.left - seen - blind * self._cost
+        mine = book.seen + book.blind + flying
+        if self.others < 0.05 and not book.changed and limit - book.left <= mine:
+            left = max(left, min(limit, book.ceiling) - mine)
+        return left, math.floor(self._share * limit + 1e-9) - mine
+
+    def _flying(self, since: float) -> int:
+        early = 0
+        for at in self.flight.values():
+            if at >= since:
+                break
+            early += 1
+        return len(self.flight) - early
+
+    def others_now(self, now: float) -> float:
+        """Calls/s of others: the average, or more if this window shows it. Calls in flight may be our own."""
+        book = self.book
+        if self.edge is None or self.limit is None or book.changed:
+            return self.others
+        foreign = self.limit - book.left - book.seen - book.blind - len(self.flight)
+        return max(self.others, foreign / max(now - self.edge.start, 1.0))
+
+    # -- entries
+
+    def enter_blind(self, sent: float) -> None:
+        """A call that may have been counted, though no answer says so."""
+        insort(self._blind, sent)
+        book = self.book if self.edge is None or sent >= self.edge.start else self.past
+        book.blind += self._cost
+
+    def enter(self, reading: Reading, sent: float, now: float, *, accepted: bool) -> int | None:
+        """Enter an answer into the book of the window it names; the steps from the current one, None for none.
+
+        1: the next window has begun, and is now the current one.
+        """
+        if not reading.limit or reading.limit < 0:
+            return None
+        if self.limit != reading.limit:
+            self._set_limit(reading.limit)
+        if reading.reset is None or reading.remaining is None or not 0 <= reading.remaining <= reading.limit:
+            return None
+        step = self._place(reading.reset, reading.date, sent, now)
+        if step is None:
+            return None
+        if step == 1:
+            self._turn_page(1)
+        book = self.past if step == -1 else self.book
+        book.seen += accepted
+        self._fold(book, float(reading.remaining), sent, accepted=accepted)
+        return step
+
+    def _fold(self, book: Book, remaining: float, sent: float, *, accepted: bool) -> None:
+        limit = float(self.limit or 0)
+        book.fold(max(remaining - self._bias, 0.0) if accepted else remaining, sent)
+        early = accepted and (remaining >= limit or limit - book.left < book.seen)
+        if early and not self._bias and not book.changed:
+            self._bias = 1
+            book.left -= 1.0
+
+    def _place(self, reset: int, date: int | None, sent: float, now: float) -> int | None:
+        edge = self.edge
+        step = edge.place(reset, sent, now, self.rtt) if edge is not None else None
+        if step is not None or (edge is not None and not edge.lost):
+            return step
+        if date is not None and not -5 <= reset - date <= 3600:
+            return None  # garbage, or a window that ended long ago
+        self.edge = Edge.first(reset, date, sent, now)
+        self.book, self.past = Book(float(self.limit or 0)), Book(0.0)
+        self.book.blind = self._cost * (len(self._blind) - bisect_left(self._blind, self.edge.start))
+        return 0
+
+    def _set_limit(self, limit: int) -> None:
+        before, self.limit = self.limit, limit
+        if before is not None:
+            self.book.changed = self.past.changed = True
+            self.book.left = min(self.book.left, float(limit))
+            self.others *= min(1.0, limit / before)
+
+    # -- time goes by
+
+    def roll(self, now: float) -> int:
+        """Step over the windows that have ended by our clock; how many."""
+        if self.edge is None:
+            return 0
+        windows = self.edge.roll(now)
+        if windows:
+            self._turn_page(windows)
+        elif not self._settled and now > self.edge.start + WIDTH / 2:
+            self._settled = True
+            self.edge.settle(self.rtt)
+            self._audit(self.past, self.edge.start - WIDTH)
+        return windows
+
+    def _turn_page(self, windows: int) -> None:
+        limit = float(self.limit or 0)
+        self.past = self.book if windows == 1 else Book(limit)
+        self.book = Book(limit, ceiling=limit)
+        self._settled = windows > 1
+        if self.edge is not None:
+            del self._blind[: bisect_left(self._blind, self.edge.start - 2 * WIDTH)]
+
+    def _audit(self, book: Book, start: float) -> None:
+        """Close the books of a window once all its answers are in: what no call of ours explains is others'."""
+        if self.limit is None or book.changed or not book.seen:
+            return
+        blind = bisect_left(self._blind, book.left_at) - bisect_left(self._blind, start)
+        spent = self.limit - book.left - book.seen
+        if blind >= max(10, 0.1 * self.limit):
+            self._cost = min(20.0, max(1.0, 0.5 * self._cost + 0.5 * spent / blind))
+            spent = 0.0
+        self.others = 0.6 * self.others + 0.4 * max(spent - blind * self._cost, 0.0) / WIDTH
+        if self.others < 0.02:
+            self.others = 0.0

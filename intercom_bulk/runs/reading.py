@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+    from intercom_bulk.clock import Clock
     from intercom_bulk.runs.model import Page, Slice, Source
+    from intercom_bulk.runs.workers import Workers
 
 __all__ = ["Reading"]
 
@@ -17,46 +19,70 @@ MAX_READERS = 8
 
 
 class Reading:
-    """One pass after another over a source. Owned by the engine's thread; the reading itself is done elsewhere."""
+    """One pass after another over a source. Owned by the engine's thread; the workers do the reading itself."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, workers: Workers, clock: Clock) -> None:
         self._source = source
+        self._workers = workers
+        self._clock = clock
         self._open: dict[str, Slice] = {}
         self._busy: set[str] = set()
-        self._seconds = 0.5
+        self.seconds = 0.5
         self._items_a_page = 150.0
         self.pass_number = 0
         self.pages = 0
         self.new_items = 0
-        self.known = 0
         self.total: int | None = None
+        self._known_before = 0
 
     def begin(self) -> None:
         """The next pass."""
         self.pass_number += 1
         self.pages = 0
-        self.known += self.new_items
+        self._known_before += self.new_items
         self.new_items = 0
         self._open = {part.key: part for part in self._source.open()}
         self._busy.clear()
+
+    @property
+    def known(self) -> int:
+        """Items found so far, each counted once."""
+        return self._known_before + self.new_items
 
     @property
     def finished(self) -> bool:
         """Whether this pass has been read to its end."""
         return self.pass_number > 0 and not self._open
 
-    def due(self, *, rate: float, room: int, hungry: bool) -> Iterator[Slice]:
-        """The slices to read now. One cursor yields a page a search latency: where that is too slow for `rate`
-        (items a second), a slice is cut in two and read side by side."""
-        if not hungry or room <= 0:
+    def read_on(
+        self, *, rate: float, room: int, on_page: Callable[[Page], None], on_error: Callable[[Exception], None]
+    ) -> None:
+        """Read what is open, side by side where that is needed, while `room` allows.
+
+        One cursor yields a page a search latency. Where that is slower than `rate` (items a second), a slice is cut in
+        two; the halves are walked by two readers.
+        """
+        if room <= 0:
             return
-        wanted = min(MAX_READERS, math.ceil(1.3 * rate * self._seconds / max(self._items_a_page, 1.0)))
+        wanted = min(MAX_READERS, math.ceil(1.3 * rate * self.seconds / max(self._items_a_page, 1.0)))
         if self.pages and len(self._open) < min(wanted, room):
             self._split_widest()
         for part in list(self._open.values()):
             if part.key not in self._busy and len(self._busy) < room:
                 self._busy.add(part.key)
-                yield part
+                self._read(part, on_page, on_error)
+
+    def _read(self, part: Slice, on_page: Callable[[Page], None], on_error: Callable[[Exception], None]) -> None:
+        def job() -> tuple[Page, float]:
+            began = self._clock.monotonic()
+            page = self._source.read(part)
+            return page, self._clock.monotonic() - began
+
+        def failed(error: Exception) -> None:
+            self._busy.discard(part.key)
+            on_error(error)
+
+        self._workers.submit(job, lambda read: on_page(self._take(*read)), failed)
 
     def _split_widest(self) -> None:
         parts = sorted(self._open.values(), key=_width, reverse=True)
@@ -65,12 +91,12 @@ class Reading:
             for half in halves:
                 self._open[half.key] = half
 
-    def finished_page(self, page: Page, seconds: float) -> Page:
+    def _take(self, page: Page, seconds: float) -> Page:
         """Take a page in: `seconds` is how long it took. The slice may have been cut while it was being read."""
         key = page.after.key
         self._busy.discard(key)
         self.pages += 1
-        self._seconds += 0.3 * (seconds - self._seconds)
+        self.seconds += 0.3 * (seconds - self.seconds)
         if not page.after.done:
             self._items_a_page += 0.3 * (len(page.items) - self._items_a_page)
         if page.total is not None and self.pass_number == 1:
@@ -83,9 +109,6 @@ class Reading:
         else:
             self._open[key] = after
         return replace(page, after=after)
-
-    def failed(self, part: Slice) -> None:
-        self._busy.discard(part.key)
 
 
 def _width(part: Slice) -> float:

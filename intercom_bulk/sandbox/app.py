@@ -91,7 +91,9 @@ class SandboxApp:
             counted_at = latency * self.options.count_at
             if counted_at:
                 await asyncio.sleep(counted_at)
-            headers = await self._count()
+            accepted, headers = self.limiter.take(self.clock.now())
+            if not accepted:
+                await self._refuse()
             fault = self.faults.draw(write=route is not None and route.kind == "write")
             effect_at = max(counted_at, latency * self.options.effect_at)
             if effect_at > counted_at:
@@ -103,7 +105,6 @@ class SandboxApp:
                 await asyncio.sleep(latency - effect_at)
         except Problem as problem:
             answer = problem.answer()
-            headers = (*headers, *problem.headers)
         return await self._respond(scope, receive, send, answer, headers, fault)
 
     def _authenticate(self, scope: Scope) -> None:
@@ -128,14 +129,10 @@ class SandboxApp:
         except Problem as problem:
             return problem.answer()
 
-    async def _count(self) -> Headers:
-        now = self.clock.now()
-        accepted, headers = self.limiter.take(now)
-        if accepted:
-            return headers
+    async def _refuse(self) -> None:
         if self.options.reject_latency_ms:
             await asyncio.sleep(self.options.reject_latency_ms / 1000)
-        raise self.limiter.refusal(now, headers)
+        raise self.limiter.refusal(self.clock.now())
 
     def _latency(self, route: Route | None) -> float:
         options = self.options
@@ -156,9 +153,7 @@ class SandboxApp:
                 self.faults.check_item(ids[0])
             return route.handler(self.workspace, Call(scope["method"], ids, _query(scope), body, now))
         except Problem as problem:
-            answer = problem.answer()
-            answer.headers = problem.headers
-            return answer
+            return problem.answer()
 
     def _permit(self, route: Route) -> None:
         """`denied` holds the kinds of requests, or the beginnings of paths, that the token has no scope for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.sandbox import documents
+from intercom_bulk.sandbox import documents, threads
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
 from intercom_bulk.sandbox.records import Conversation, Part
 
@@ -24,7 +24,7 @@ __all__ = [
 
 def get_conversation(workspace: Workspace, call: Call) -> Answer:
     """GET /conversations/{id}."""
-    return ok(documents.full_conversation(workspace, workspace.conversation(call.ids[0])))
+    return ok(threads.full_conversation(workspace, workspace.conversation(call.ids[0])))
 
 
 def put_conversation(workspace: Workspace, call: Call) -> Answer:
@@ -54,7 +54,7 @@ def put_conversation(workspace: Workspace, call: Call) -> Answer:
         kind = "conversation_attribute_updated_by_admin"
         bot = Part(workspace.part_id(), kind, int(call.now), "bot", options.admin_id, None, None, one.state)
         workspace.append(one, bot)
-    return ok(documents.full_conversation(workspace, one))
+    return ok(threads.full_conversation(workspace, one))
 
 
 def add_part(workspace: Workspace, call: Call) -> Answer:
@@ -69,7 +69,7 @@ def add_part(workspace: Workspace, call: Call) -> Answer:
     else:
         until = _snooze_time(call) if kind == "snoozed" else None
         change_state(workspace, one, kind, author, body, call.now, until)
-    return ok(documents.full_conversation(workspace, one))
+    return ok(threads.full_conversation(workspace, one))
 
 
 def _snooze_time(call: Call) -> int:
@@ -150,7 +150,7 @@ def reply(workspace: Workspace, call: Call) -> Answer:
     one.updated_at = at
     part = Part(workspace.part_id(), kind, at, author_type, author, body, None, one.state)
     workspace.append(one, part)
-    return ok(documents.full_conversation(workspace, one))
+    return ok(threads.full_conversation(workspace, one))
 
 
 def _author(workspace: Workspace, call: Call) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.sandbox import documents
+from intercom_bulk.sandbox import documents, threads
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
 from intercom_bulk.sandbox.population import TICKET_STATES, TICKET_TYPES
 
@@ -143,18 +143,35 @@ def _entity(workspace: Workspace, entry: Any, key: str) -> Record | None:
 
 def list_ticket_types(workspace: Workspace, _: Call) -> Answer:
     """GET /ticket_types."""
-    listed = [documents.ticket_type(workspace, type_id) for type_id, _, _ in TICKET_TYPES]
+    listed = [threads.ticket_type(workspace, type_id) for type_id, _, _ in TICKET_TYPES]
     return ok({"type": "list", "data": listed})
 
 
 def list_ticket_states(_: Workspace, __: Call) -> Answer:
     """GET /ticket_states."""
-    return ok({"type": "list", "data": [documents.ticket_state(state_id) for state_id, _ in TICKET_STATES]})
+    return ok({"type": "list", "data": [threads.ticket_state(state_id) for state_id, _ in TICKET_STATES]})
 
 
 def list_conversation_attributes(workspace: Workspace, _: Call) -> Answer:
     """GET /conversations/attributes."""
-    return ok({"type": "list", "data": _attributes(workspace, "conversation", "conversation_attribute")})
+    created = workspace.population.now - 90 * 86_400
+    listed = [
+        {
+            "type": "conversation_attribute",
+            "id": number,
+            "name": name,
+            "description": "",
+            "data_type": data_type,
+            "required": False,
+            "visible_to_team_ids": [],
+            "archived": False,
+            "created_at": created,
+            "updated_at": created,
+            "admin_id": workspace.options.admin_id,
+        }
+        for number, (name, data_type) in enumerate(workspace.attributes["conversation"].items(), 12_000)
+    ]
+    return ok({"type": "list", "data": listed})
 
 
 def list_data_attributes(workspace: Workspace, call: Call) -> Answer:
@@ -162,15 +179,11 @@ def list_data_attributes(workspace: Workspace, call: Call) -> Answer:
     model = call.query.get("model", "contact")
     if model not in ("contact", "company"):
         raise Problem(422, "parameter_invalid", f"model '{model}' is not valid", field="model")
-    return ok({"type": "list", "data": _attributes(workspace, model, "data_attribute")})
-
-
-def _attributes(workspace: Workspace, model: str, kind: str) -> list[dict[str, Any]]:
     created = workspace.population.now - 90 * 86_400
-    return [
+    listed = [
         {
-            "type": kind,
-            "id": number if kind == "data_attribute" else str(number),
+            "type": "data_attribute",
+            "id": number,
             "model": model,
             "name": name,
             "full_name": f"custom_attributes.{name}",
@@ -187,6 +200,7 @@ def _attributes(workspace: Workspace, model: str, kind: str) -> list[dict[str, A
         }
         for number, (name, data_type) in enumerate(workspace.attributes[model].items(), 12_000)
     ]
+    return ok({"type": "list", "data": listed})
 
 
 def subscription(subscription_id: str) -> dict[str, Any]:

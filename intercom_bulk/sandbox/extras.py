@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from intercom_bulk.sandbox import documents
+from intercom_bulk.sandbox import threads
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
 from intercom_bulk.sandbox.population import TICKET_TYPES
 from intercom_bulk.sandbox.searching import list_by_cursor
@@ -69,7 +69,7 @@ def redact(workspace: Workspace, call: Call) -> Answer:
     parts = list(one.parts)
     parts[places[0]] = parts[places[0]]._replace(redacted=True, body="<p><i>This message was deleted</i></p>")
     one.parts = tuple(parts)
-    return ok(documents.full_conversation(workspace, one))
+    return ok(threads.full_conversation(workspace, one))
 
 
 def convert(workspace: Workspace, call: Call) -> Answer:
@@ -84,7 +84,7 @@ def convert(workspace: Workspace, call: Call) -> Answer:
     made.attributes = {**made.attributes, **(call.json.get("attributes") or {})}
     workspace.changing(made, call.now, created=True)
     workspace.tickets[made.id] = made
-    return ok(documents.ticket(workspace, made))
+    return ok(threads.ticket(workspace, made))
 
 
 def attach_contact(workspace: Workspace, call: Call) -> Answer:
@@ -99,7 +99,7 @@ def attach_contact(workspace: Workspace, call: Call) -> Answer:
     workspace.effect(one)
     if contact.id not in one.contacts:
         one.contacts = (*one.contacts, contact.id)
-    return ok(documents.full_conversation(workspace, one))
+    return ok(threads.full_conversation(workspace, one))
 
 
 def detach_contact(workspace: Workspace, call: Call) -> Answer:
@@ -113,4 +113,4 @@ def detach_contact(workspace: Workspace, call: Call) -> Answer:
     workspace.changing(one, call.now)
     workspace.effect(one)
     one.contacts = tuple(known for known in one.contacts if known != call.ids[1])
-    return ok(documents.full_conversation(workspace, one))
+    return ok(threads.full_conversation(workspace, one))

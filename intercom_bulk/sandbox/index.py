@@ -30,11 +30,12 @@ Key = tuple[Any, Any]
 class View:
     """The ids that match one query, in ascending order of its sort key."""
 
-    __slots__ = ("filter", "first_cursor", "get", "keys", "position")
+    __slots__ = ("filter", "first_cursor", "get", "keys", "position", "stable")
 
-    def __init__(self, filter_: Filter, get: Callable[[Record], Any]) -> None:
+    def __init__(self, filter_: Filter, get: Callable[[Record], Any], *, stable: bool) -> None:
         self.filter = filter_
         self.get = get
+        self.stable = stable
         self.keys: list[Key] = []
         self.position = 0
         self.first_cursor: str | None = None
@@ -47,6 +48,21 @@ class View:
             return keys[max(0, end - count) : end][::-1]
         start = 0 if key is None else bisect_right(keys, key)
         return keys[start : start + count]
+
+    def discard(self, gone: list[Key]) -> None:
+        """Take keys out, neighbours together: copying 200,000 references would cost more than a page may."""
+        keys, places = self.keys, []
+        for key in gone:
+            place = bisect_left(keys, key)
+            if place < len(keys) and keys[place] == key:
+                places.append(place)
+        places.sort(reverse=True)
+        end = 0
+        for at, place in enumerate(places):
+            end = end or place + 1
+            if at + 1 == len(places) or places[at + 1] != place - 1:
+                del keys[place:end]
+                end = 0
 
     def slice(self, start: int, count: int, *, descending: bool) -> list[Key]:
         """The keys at those places of the list as it is now."""
@@ -95,14 +111,16 @@ class Index:
             del self._past[record_id]
         return self._records.get(record_id)
 
-    def view(self, name: Any, filter_: Filter, get: Callable[[Record], Any], now: float) -> View:
-        """The up-to-date view of a query; `name` tells queries apart."""
+    def view(
+        self, name: Any, filter_: Filter, get: Callable[[Record], Any], now: float, *, stable: bool = False
+    ) -> View:
+        """The up-to-date view of a query; `name` tells queries apart. `stable`: the sort value never changes."""
         found = self._views.get(name)
         if found is not None and found.position >= self._dropped:
             self._views.move_to_end(name)
             self._update(found, now)
             return found
-        fresh = View(filter_, get)
+        fresh = View(filter_, get, stable=stable)
         self._fill(fresh, now)
         if filter_.ids is None:
             self._views[name] = fresh
@@ -135,8 +153,11 @@ class Index:
         view.position = self._dropped + until
         if not touched:
             return
-        view.keys = [key for key in view.keys if key[1] not in touched]
         records = [record for one in touched if (record := self.seen(one, now)) is not None]
+        if view.stable and len(records) == len(touched):
+            view.discard([(view.get(record), record.id) for record in records])
+        else:
+            view.keys = [key for key in view.keys if key[1] not in touched]
         fresh = [(view.get(record), record.id) for record in records if view.filter.test(record)]
         if len(fresh) > _FEW:
             view.keys.extend(fresh)

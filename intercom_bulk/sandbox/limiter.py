@@ -85,12 +85,13 @@ class Limiter:
         after = before - 1 if accepted and not self.options.remaining_before else before
         return accepted, self._headers(window, after) if self.options.rate_headers else ()
 
-    def refusal(self, now: float, headers: _Headers) -> Problem:
-        """The 429."""
+    def refusal(self, now: float) -> Problem:
+        """The 429, apart from the headers that every answer has."""
         message = f"Exceeded rate limit of {self.window.limit} in 10_seconds"
+        headers: _Headers = ()
         if self.options.retry_after:
             wait = max(1, math.ceil(self.window.start + LENGTH - now))
-            headers = (*headers, (b"retry-after", b"%d" % wait))
+            headers = ((b"retry-after", b"%d" % wait),)
         return Problem(429, "rate_limit_exceeded", message, headers=headers)
 
     def advance(self, now: float) -> None:

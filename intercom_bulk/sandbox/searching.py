@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from intercom_bulk.sandbox import documents
+from intercom_bulk.sandbox import documents, threads
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, html, ok
 from intercom_bulk.sandbox.fields import Field, find_field
 from intercom_bulk.sandbox.query import Filter, Grammar, compile_query
@@ -51,10 +51,18 @@ class Listing(NamedTuple):
     document: Document
 
 
+class Order(NamedTuple):
+    """`stable`: the value of the field never changes, and every record has one."""
+
+    field: Field
+    stable: bool
+    descending: bool
+
+
 _LISTINGS = {
-    "conversations": Listing(Conversation, 20, "conversation.list", "conversations", documents.conversation),
+    "conversations": Listing(Conversation, 20, "conversation.list", "conversations", threads.conversation),
     "contacts": Listing(Contact, 50, "list", "data", documents.contact),
-    "tickets": Listing(Ticket, 20, "ticket.list", "tickets", documents.ticket),
+    "tickets": Listing(Ticket, 20, "ticket.list", "tickets", threads.ticket),
 }
 _EVERYTHING = Filter(lambda _: True, list)
 
@@ -71,7 +79,8 @@ def _search(workspace: Workspace, call: Call, resource: str) -> Answer:
         field, descending, sort_name = _field("updated_at", grammar), True, "updated_at"
     name = orjson.dumps([body["query"], sort_name])
     filter_ = _compile(resource, name, body["query"], grammar)
-    return _answer(workspace, call, resource, name, filter_, field, size, cursor, descending=descending)
+    order = Order(field, sort_name in ("id", "created_at"), descending)
+    return _answer(workspace, call, resource, name, filter_, order, size, cursor)
 
 
 def list_by_cursor(workspace: Workspace, call: Call, resource: str, default_size: int) -> Answer:
@@ -82,7 +91,8 @@ def list_by_cursor(workspace: Workspace, call: Call, resource: str, default_size
         query["per_page"] = int(given) if given.isdecimal() else given
     size, cursor = _pagination(query, default_size)
     field = _field("updated_at", _grammar(workspace, _LISTINGS[resource].record_type))
-    return _answer(workspace, call, resource, b"list", _EVERYTHING, field, size, cursor, descending=True)
+    order = Order(field, stable=False, descending=True)
+    return _answer(workspace, call, resource, b"list", _EVERYTHING, order, size, cursor)
 
 
 def _answer(
@@ -91,24 +101,23 @@ def _answer(
     resource: str,
     name: bytes,
     filter_: Filter,
-    field: Field,
+    order: Order,
     size: int,
     cursor: str | None,
-    *,
-    descending: bool,
 ) -> Answer:
     options, listing, index = workspace.options, _LISTINGS[resource], workspace.indexes[resource]
     if options.page_504_over and size > options.page_504_over:
         return html(504, "Gateway Time-out")
     filter_ = _without_archived(filter_) if resource == "contacts" else filter_
-    view = index.view(name, filter_, _sort_key(field), call.now)
-    page, keys, more = _page(view, cursor, size, field, descending=descending, by_offset=options.offset_paging)
+    view = index.view(name, filter_, _sort_key(order), call.now, stable=order.stable)
+    page, keys, more = _page(view, cursor, size, order, by_offset=options.offset_paging)
     records = [index.seen(key[1], call.now) for key in keys]
     listed = [listing.document(workspace, record) for record in records if record is not None]
     total = len(view.keys)
     pages: dict[str, Any] = {"type": "pages", "page": page, "per_page": size, "total_pages": -(-total // size)}
-    if more:
-        following = _next_cursor(view, keys, page, field, repeat=options.repeat_cursor)
+    repeat = options.repeat_cursor
+    if more or (repeat and page > repeat and keys):
+        following = _next_cursor(view, keys, page, order.field, repeat=repeat)
         pages["next"] = {"page": page + 1, "starting_after": following}
     elif options.next_null:
         pages["next"] = None
@@ -177,16 +186,17 @@ def _field(name: str, grammar: Grammar) -> Field:
     return field
 
 
-def _sort_key(field: Field) -> Callable[[Record], Any]:
-    get = field.get
+def _sort_key(order: Order) -> Callable[[Record], Any]:
+    field, get = order.field, order.field.get
+    if order.stable:
+        return get
     if field.kind == "str":
         return lambda record: str(value) if (value := get(record)) is not None else ""
     return lambda record: value if (value := get(record)) is not None else -1
 
 
-def _page(
-    view: View, cursor: str | None, size: int, field: Field, *, descending: bool, by_offset: bool
-) -> tuple[int, list[Key], bool]:
+def _page(view: View, cursor: str | None, size: int, order: Order, *, by_offset: bool) -> tuple[int, list[Key], bool]:
+    field, descending = order.field, order.descending
     page, key = (1, None) if cursor is None else _read_cursor(cursor, field)
     if by_offset:
         keys = view.slice((page - 1) * size, size, descending=descending)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from intercom_bulk.sandbox import documents
+from intercom_bulk.sandbox import documents, threads
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
 from intercom_bulk.sandbox.population import TICKET_STATES
 from intercom_bulk.sandbox.records import Part, Ticket
@@ -17,7 +17,7 @@ __all__ = ["delete_ticket", "get_ticket", "put_ticket", "reply", "tag_ticket", "
 
 def get_ticket(workspace: Workspace, call: Call) -> Answer:
     """GET /tickets/{id}."""
-    return ok(documents.ticket(workspace, workspace.ticket(call.ids[0])))
+    return ok(threads.ticket(workspace, workspace.ticket(call.ids[0])))
 
 
 def put_ticket(workspace: Workspace, call: Call) -> Answer:
@@ -44,7 +44,7 @@ def put_ticket(workspace: Workspace, call: Call) -> Answer:
         one.snoozed_until = body["snoozed_until"]
     if "is_shared" in body:
         one.is_shared = bool(body["is_shared"])
-    return ok(documents.ticket(workspace, one))
+    return ok(threads.ticket(workspace, one))
 
 
 def _check(workspace: Workspace, call: Call) -> None:
@@ -77,7 +77,7 @@ def reply(workspace: Workspace, call: Call) -> Answer:
     one.updated_at = int(call.now)
     part = Part(workspace.part_id(), kind, one.updated_at, "admin", author, body, None, one.state_id)
     workspace.append(one, part)
-    return ok(documents.ticket_part(workspace, part))
+    return ok(threads.ticket_part(workspace, part))
 
 
 def tag_ticket(workspace: Workspace, call: Call) -> Answer:

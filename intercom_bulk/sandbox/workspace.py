@@ -63,7 +63,9 @@ class Workspace:
 
     def set_options(self, options: SandboxOptions) -> None:
         """Knobs that concern the running state; the population stays."""
-        if options.index_lag != self.options.index_lag or options.gt_inclusive != self.options.gt_inclusive:
+        before = self.options
+        meaning = (options.index_lag, options.gt_inclusive, options.timezone)
+        if meaning != (before.index_lag, before.gt_inclusive, before.timezone):
             for index in self.indexes.values():
                 index.lag = options.index_lag
                 index.refresh()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,8 @@ from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
 from intercom_bulk.api.query import checked
 from intercom_bulk.api.resend import is_read
 from intercom_bulk.errors import ApiError, UsageError
-from intercom_bulk.runs.engine import Execution
-from intercom_bulk.runs.model import Effect, Outcome, Plan, RunOptions, Source, Summary
+from intercom_bulk.runs.model import Effect, Plan, RunOptions, Source, Summary
+from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
 from intercom_bulk.sources import IteratorSource, SearchSource
 from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
@@ -24,10 +23,9 @@ from intercom_bulk.updaters.calls import current_call, refuse_netrc
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Headers", "IntercomBulkUpdater", "OutcomeStream"]
+__all__ = ["Headers", "IntercomBulkUpdater"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +111,7 @@ class IntercomBulkUpdater(ABC):
         Where `before` already equals `after` the item is skipped without a request.
         """
         del item
+        return None
 
     def prepare(self) -> None:  # noqa: B027  a hook: most updaters have nothing to check
         """Check with reads what every item needs. Runs once a run, before the first write; raise to refuse."""
@@ -202,9 +201,25 @@ class IntercomBulkUpdater(ABC):
         if self._workspace is None:
             self._workspace = self._connect(options)
         refuse_netrc(self.perform_action, self.base_url)
-        return OutcomeStream(
-            self, options, search_kwargs, parallel_workers, batch_size, max_items, float(timeout), dry_run=dry_run
-        )
+        workspace = self.workspace
+
+        def make_plan() -> Plan:
+            return Plan(
+                run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+                title=type(self).__name__,
+                source=self._source(search_kwargs, float(timeout)),
+                action=UpdaterAction(self, search_kwargs, timeout=float(timeout)),
+                gate=workspace.governor,
+                options=options,
+                workers=parallel_workers,
+                batch_size=batch_size,
+                max_items=max_items,
+                settle_set=SETTLE_SET if options.settle is None else options.settle,
+                settle_append=max(timeout, SETTLE_APPEND) if options.settle is None else options.settle,
+                dry_run=dry_run,
+            )
+
+        return OutcomeStream(make_plan, workspace.new_ledger, workspace.clock, ahead=max(batch_size, 50))
 
     def bulk_process(
         self,
@@ -273,91 +288,6 @@ class IntercomBulkUpdater(ABC):
         cutoff = self.workspace.begin()
         client, attempts = self.workspace.client, self.workspace.reads
         return SearchSource(client, attempts, search, item_id=self.get_item_id, cutoff=cutoff, timeout=timeout)
-
-    def _plan(
-        self,
-        options: RunOptions,
-        keywords: Mapping[str, Any],
-        workers: int | None,
-        batch_size: int,
-        max_items: int | None,
-        timeout: float,
-        *,
-        dry_run: bool,
-    ) -> Plan:
-        return Plan(
-            run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-            title=type(self).__name__,
-            source=self._source(keywords, timeout),
-            action=UpdaterAction(self, keywords, timeout=timeout),
-            gate=self.workspace.governor,
-            options=options,
-            workers=workers,
-            batch_size=batch_size,
-            max_items=max_items,
-            settle_set=SETTLE_SET if options.settle is None else options.settle,
-            settle_append=max(timeout, SETTLE_APPEND) if options.settle is None else options.settle,
-            dry_run=dry_run,
-        )
-
-
-class OutcomeStream(Iterator[Outcome]):
-    """A run under way: iterate it for outcomes, close it to stop, ask it for the totals at any time."""
-
-    def __init__(
-        self,
-        updater: IntercomBulkUpdater,
-        options: RunOptions,
-        keywords: Mapping[str, Any],
-        workers: int | None,
-        batch_size: int,
-        max_items: int | None,
-        timeout: float,
-        *,
-        dry_run: bool,
-    ) -> None:
-        self._ledger = updater.workspace.new_ledger()
-        self._summary: Summary | None = None
-        self._execution: Execution | None = None
-        self._outcomes = self._run(
-            lambda: updater._plan(options, keywords, workers, batch_size, max_items, timeout, dry_run=dry_run),  # noqa: SLF001
-            updater.workspace,
-        )
-
-    def _run(self, make_plan: Any, workspace: Workspace) -> Generator[Outcome, None, None]:
-        try:
-            self._execution = Execution(make_plan(), self._ledger, workspace.clock)
-            yield from self._execution.outcomes()
-        finally:
-            if self._execution is not None:
-                self._summary = self._execution.summary()
-            self._ledger.close()
-
-    def __next__(self) -> Outcome:
-        return next(self._outcomes)
-
-    def stop(self) -> None:
-        """Ask the run to end; go on iterating to see what was in flight."""
-        if self._execution is not None:
-            self._execution.stop()
-
-    def close(self) -> None:
-        """Stop the run: what is in flight is waited for and recorded, nothing more is sent."""
-        self._outcomes.close()
-
-    def summary(self) -> Summary:
-        """The totals: of a run under way so far, or of the whole run when it is over."""
-        if self._summary is not None:
-            return self._summary
-        return self._execution.summary() if self._execution is not None else Summary()
-
-    def __enter__(self) -> OutcomeStream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _check_arguments(workers: int | None, batch_size: int, max_items: int | None, timeout: float) -> None:

@@ -10,10 +10,13 @@ import heapq
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 from dataclasses import dataclass, field
 
 from intercom_bulk.api.pace import Pace, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EPOCH = 1_790_000_000
 
@@ -116,7 +119,7 @@ class World:
     def _turn(self, t: float, c: Client) -> None:
         """The holder of the turn asks; while no thread is free the turn rests until an answer comes."""
         self._idle[id(c)] = 0
-        flight = c.pace.budget(t).in_flight
+        flight = len(c.pace._account.flight)
         c.most_in_flight = max(c.most_in_flight, flight)
         left = None if c.jobs is None else c.jobs - len(c.accepted) - flight
         if t > c.stop_at or (left is not None and left <= 0):

@@ -86,6 +86,24 @@ def test_the_end_of_an_exchange_binds_its_body_too(serve: Serve, session_for: Se
     assert SYSTEM.monotonic() - started < DEADLINE + 1
 
 
+@pytest.mark.parametrize("said", [b"", HEAD, HEAD + b"Content-Length: 9\r\n\r\n{"], ids=["nothing", "a line", "a byte"])
+def test_the_end_of_an_exchange_cuts_a_single_long_wait(serve: Serve, session_for: SessionFor, said: bytes) -> None:
+    server: RawServer = serve(lambda sock: answer(sock, said) and server.stopping.wait())
+    session = session_for(server)
+    started = SYSTEM.monotonic()
+    with pytest.raises(requests.ReadTimeout), exchange(until=started + DEADLINE):
+        fetch(session, server.url)
+    assert SYSTEM.monotonic() - started < DEADLINE + 1
+
+
+def test_a_body_that_is_read_after_the_end_is_a_timeout_too(serve: Serve, session_for: SessionFor) -> None:
+    server = serve(lambda sock: answer(sock, HEAD + b"Content-Length: 100000\r\n\r\n" + b"y" * 100_000))
+    response = session_for(server, total_timeout=0.1).get(server.url + "/", stream=True)
+    threading.Event().wait(0.15)
+    with pytest.raises(requests.ReadTimeout):
+        read_body(response, max_bytes=1_000_000)
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_sending_to_a_server_that_does_not_read_ends_in_time(
     serve: Serve, session_for: SessionFor, authority: trustme.CA, bundle: Path, secure: bool
@@ -234,12 +252,13 @@ class TestReuse:
         fetch(session, server.url)
         assert server.connections == 1
 
-    def test_a_closed_session_opens_again(self, serve: Serve, session_for: SessionFor) -> None:
+    def test_a_closed_session_drops_its_connections_and_opens_anew(self, serve: Serve, session_for: SessionFor) -> None:
         server = serve()
         session = session_for(server)
         fetch(session, server.url)
         session.close()
         assert fetch(session, server.url) == b"{}"
+        assert server.connections == 2
 
 
 class TestTls:

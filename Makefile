@@ -1,0 +1,50 @@
+# Two words do everything on a fresh machine: `make demo` and `make test`. The rest is for people who change the code.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed-
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+help:  ## list the words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP)sandbox: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,sandbox]'
+	@touch $@
+
+$(STAMP)dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(STAMP)sandbox
+
+$(STAMP)bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	@touch $@
+
+demo: $(STAMP)sandbox  ## close 3,000 conversations of a simulated inbox at the speed limit
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)dev  ## pass the tests (some minutes)
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)dev  ## format, lint, types, and the direction of the imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)dev  ## mend the format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)bench  ## measure against the original way and others (up to 30 minutes)
+	$(BIN)/python -m bench
+
+clean:  ## forget the environment and what was built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

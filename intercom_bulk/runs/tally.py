@@ -1,0 +1,113 @@
+"""Counting a run: totals, rate, what is left, and the two pictures people get of it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from intercom_bulk.runs.model import Outcome, Progress, RunState, Status, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from intercom_bulk.runs.model import Budget, Plan
+
+__all__ = ["Tally"]
+
+SPAN = 10.0
+"""Seconds over which the rate is taken: one rate-limit window."""
+
+
+class Tally:
+    """`began` is monotonic time in seconds. Owned by the engine's thread."""
+
+    def __init__(self, plan: Plan, began: float) -> None:
+        self._plan = plan
+        self._began = began
+        self._ended: float | None = None
+        self._marks: deque[tuple[float, int]] = deque([(began, 0)])
+        self._before = (plan.gate.requests, plan.gate.rate_limited)
+        self.counts: Counter[Status] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.attempted = 0
+        self.would_change = 0
+        self.bottleneck = False
+
+    def count(self, outcome: Outcome) -> None:
+        self.counts[outcome.status] += 1
+        if outcome.code is not None:
+            self.codes[outcome.code] += 1
+
+    def end(self, now: float) -> None:
+        self._ended = now
+
+    @property
+    def settled(self) -> int:
+        return sum(self.counts.values())
+
+    def is_spent(self) -> bool:
+        """Whether `max_items` have been attempted (or, in a dry run, found)."""
+        limit = self._plan.max_items
+        return limit is not None and max(self.attempted, self.would_change) >= limit
+
+    def expected(self, known: int, total: int | None, *, all_read: bool) -> int | None:
+        """Items of the whole run as far as is known: `known` were read, the source spoke of `total`."""
+        limit = self._plan.max_items
+        if total is None and not all_read:
+            return limit
+        whole = max(total or 0, known)
+        return whole if limit is None else min(whole, limit + self.counts[Status.SKIPPED])
+
+    def progress(self, now: float, *, total: int | None, in_flight: int, in_doubt: int, state: RunState) -> Progress:
+        rate = self._rate(now)
+        left = None if total is None else max(total - self.settled, 0)
+        budget: Budget = self._plan.gate.budget()
+        return Progress(
+            done=self.counts[Status.DONE],
+            failed=self.counts[Status.FAILED],
+            skipped=self.counts[Status.SKIPPED],
+            unknown=in_doubt + self.counts[Status.NEEDS_REVIEW],
+            total=total,
+            in_flight=in_flight,
+            rate=rate,
+            eta=left / rate if left is not None and rate > 0 else None,
+            budget_used=budget.used,
+            limit=budget.limit,
+            waiting=budget.waiting,
+            window_ends_in=budget.window_ends_in,
+            elapsed=now - self._began,
+            state=state,
+        )
+
+    def summary(self, now: float, ledger: Mapping[Status, int], state: RunState, reason: str | None) -> Summary:
+        """The totals by the ledger's own count, not by ours."""
+        elapsed = (now if self._ended is None else self._ended) - self._began
+        done, failed, skipped = (ledger.get(s, 0) for s in (Status.DONE, Status.FAILED, Status.SKIPPED))
+        review = ledger.get(Status.NEEDS_REVIEW, 0)
+        if state is RunState.COMPLETED and (failed or review):
+            state = RunState.COMPLETED_WITH_ERRORS
+        return Summary(
+            success=done,
+            failed=failed,
+            skipped=skipped,
+            unknown=review + ledger.get(Status.UNKNOWN, 0) + ledger.get(Status.STARTED, 0),
+            unprocessed=ledger.get(Status.STAGED, 0),
+            total_time=timedelta(seconds=elapsed),
+            rate=(done + failed + skipped) / elapsed if elapsed > 0 else 0.0,
+            requests=self._plan.gate.requests - self._before[0],
+            rate_limited=self._plan.gate.rate_limited - self._before[1],
+            state=state,
+            run_id=self._plan.run_id,
+            reason=reason,
+            would_change=self.would_change,
+            bottleneck=self.bottleneck,
+            codes=dict(self.codes),
+        )
+
+    def _rate(self, now: float) -> float:
+        while len(self._marks) > 1 and self._marks[0][0] < now - SPAN:
+            self._marks.popleft()
+        then, before = self._marks[0]
+        self._marks.append((now, self.settled))
+        return (self.settled - before) / (now - then) if now > then else 0.0
