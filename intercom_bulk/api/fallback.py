@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Aimd", "Backoff"]
 
-LEAST = 0.1  # calls a second; lower would look like a hang
+LEAST = 0.2  # calls a second: two a window, to notice when the limit opens
 
 
 class Aimd:

@@ -39,8 +39,8 @@ class Book:
     left_at: float = NEVER
     seen: int = 0  # our accepted calls whose answer named this window
     blind: float = 0.0  # the cost of our calls that may have been counted, though no answer said so
+    foreign: float = NEVER  # the least that others must have spent, whatever became of our calls in flight
     changed: bool = False  # the limit changed meanwhile: the sums do not add up
-    ceiling: float = float("inf")  # calls left when the window began
 
     def fold(self, left: float, sent: float) -> None:
         """Keep the least: answers overtake each other, and within a window Remaining only falls."""
@@ -211,8 +211,8 @@ class Account:
         seen = flying if since <= start - 2.0 else self._flying(since)
         left = book.left - seen - blind * self._cost
         mine = book.seen + book.blind + flying
-        if self.others < 0.05 and not book.changed and limit - book.left <= mine:
-            left = max(left, min(limit, book.ceiling) - mine)
+        if self.others < 0.05 and book.foreign <= 0 and not book.changed:
+            left = max(left, limit - mine)
         return left, math.floor(self._share * limit + 1e-9) - mine
 
     def _flying(self, since: float) -> int:
@@ -267,6 +267,7 @@ class Account:
         if early and not self._bias and not book.changed:
             self._bias = 1
             book.left -= 1.0
+        book.foreign = max(book.foreign, limit - book.left - book.seen - book.blind - len(self.flight))
 
     def _place(self, reset: int, date: int | None, sent: float, now: float) -> int | None:
         edge = self.edge
@@ -305,7 +306,7 @@ class Account:
     def _turn_page(self, windows: int) -> None:
         limit = float(self.limit or 0)
         self.past = self.book if windows == 1 else Book(limit)
-        self.book = Book(limit, ceiling=limit)
+        self.book = Book(limit)
         self._settled = windows > 1
         if self.edge is not None:
             del self._blind[: bisect_left(self._blind, self.edge.start - 2 * WIDTH)]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from intercom_bulk.runs.doubt import Doubt, Doubts, Seen, decide
 from intercom_bulk.runs.guard import Guard
 from intercom_bulk.runs.model import Item, Outcome, Receipt, RunState, Status
 from intercom_bulk.runs.reading import Reading
+from intercom_bulk.runs.selection import Selection
 from intercom_bulk.runs.tally import Tally
 from intercom_bulk.runs.verdicts import judge
 from intercom_bulk.runs.workers import Workers
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import Ledger
-    from intercom_bulk.runs.model import Effect, Page, Plan, Summary
+    from intercom_bulk.runs.model import Page, Plan, Summary
     from intercom_bulk.runs.verdicts import Verdict
 
 __all__ = ["MAX_WORKERS", "Execution"]
@@ -43,8 +43,6 @@ READERS = 8
 TICK = 0.02
 """Seconds over which outcomes gather before they are recorded together. The number in flight allows for it."""
 MAX_PASSES = 5
-HELD = 20_000
-"""Items that a sweep may hold in memory before it starts to act."""
 PROGRESS_EVERY = 0.25
 
 
@@ -61,15 +59,14 @@ class Execution:
         self._reading = Reading(plan.source, self._workers, clock)
         self._tally = Tally(plan, clock.monotonic())
         self._doubts = Doubts()
-        self._staged: deque[Item] = deque()
-        self._attempts: dict[str, int] = {}
-        self._effects: dict[str, Effect] = {}
+        self._items = Selection(plan, self._guard, self._reading, self._tally, clock, self._settle)
         self._acting = 0
         self._prepared = False
         self._ready: list[Outcome] = []
         self._ending: RunState | None = None
         self._reason: str | None = None
         self._error: Exception | None = None
+        self._progress = plan.options.progress
         self._next_progress = 0.0
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -111,7 +108,8 @@ class Execution:
         with self._ledger.atomic():
             for report in reports:
                 report.deliver()
-            chosen = self._choose()
+            chosen = self._items.choose(self._free())
+            self._ledger.start(chosen, self._clock.time())
         self._send(chosen)
         self._check_doubts()
         self._read_on()
@@ -123,8 +121,8 @@ class Execution:
         if self._ending is not None:
             return True
         if self._tally.is_spent():
-            return not self._has_next() and not self._doubts
-        if self._staged or not self._reading.finished:
+            return not self._items.has_next() and not self._doubts
+        if self._items or not self._reading.finished:
             return False
         return not self._sweep_again() and not self._doubts
 
@@ -162,89 +160,35 @@ class Execution:
             return
         rate = self._plan.gate.budget().rate
         ahead = max(300, 2 * self._concurrency(), math.ceil(2 * rate * self._reading.seconds))
-        hungry = len(self._staged) < ahead or self._must_hold()
+        hungry = len(self._items) < ahead or self._items.must_hold()
         room = MAX_WORKERS if self._plan.workers is None else self._plan.workers - self._workers.busy
         self._reading.read_on(rate=rate, room=room if hungry else 0, on_page=self._on_page, on_error=self._fatal)
 
     def _on_page(self, page: Page) -> None:
         fresh = self._ledger.stage(page, self._reading.pass_number)
         self._reading.new_items += len(fresh)
-        self._staged.extend(fresh)
+        self._items.add(fresh)
         refuse = self._plan.options.refuse_above
         known = max(self._reading.total or 0, self._reading.known)
         if refuse is not None and known > refuse and self._tally.attempted == 0:
             text = f"{known:,} items match, more than refuse_above={refuse:,}: nothing was written."
             self._end(RunState.HALTED, text, UsageError(text))
 
-    def _must_hold(self) -> bool:
-        """Sweeps, and a refusal without a count, read everything before they act."""
-        if self._reading.finished:
-            return False
-        if self._plan.options.refuse_above is not None and self._reading.total is None:
-            return True
-        return self._reading.pass_number > 1 and len(self._staged) < HELD
+    # -- sending
 
-    # -- choosing and sending
+    def _free(self) -> int:
+        """How many more calls may be in flight now."""
+        if self._ending is not None or not self._prepared:
+            return 0
+        return self._concurrency() - (self._acting if self._plan.workers is None else self._workers.busy)
 
     def _concurrency(self) -> int:
         """As many in flight as the rate needs, and some for the time that outcomes gather."""
         wanted = min(self._plan.gate.concurrency() + math.ceil(1.5 * TICK * self._plan.gate.budget().rate), MAX_WORKERS)
         if self._plan.workers is None:
             return wanted
-        self._tally.bottleneck |= wanted > self._plan.workers and len(self._staged) > self._plan.workers
+        self._tally.bottleneck |= wanted > self._plan.workers and len(self._items) > self._plan.workers
         return self._plan.workers
-
-    def _room(self) -> int:
-        """How many items may go now."""
-        if self._ending is not None or not self._prepared or self._must_hold():
-            return 0
-        if self._plan.dry_run:
-            return self._plan.batch_size
-        taken = self._acting if self._plan.workers is None else self._workers.busy
-        room = min((self._concurrency() - taken) * self._plan.action.max_batch, self._plan.batch_size)
-        if self._guard.canary_open:
-            return min(room, self._plan.options.canary - self._tally.attempted)
-        # A cursor that loops shows on the second page: no more than the canary is written before that is read.
-        return room if self._reading.pages > 1 or self._reading.finished or self._reading.pass_number > 1 else 0
-
-    def _choose(self) -> Sequence[Item]:
-        """Take staged items as far as there is room, and record their intents."""
-        room, chosen = self._room(), list[Item]()
-        while len(chosen) < room and self._has_next():
-            item = self._staged.popleft()
-            if item.id not in self._attempts:
-                if not self._needs_request(item):
-                    continue
-                self._tally.attempted += 1
-            self._attempts[item.id] = self._attempts.get(item.id, 0) + 1
-            chosen.append(item)
-        self._ledger.start(chosen, self._clock.time())
-        return chosen
-
-    def _has_next(self) -> bool:
-        """Whether there is an item to take: a second try is not a second item under `max_items`."""
-        return bool(self._staged) and (not self._tally.is_spent() or self._staged[0].id in self._attempts)
-
-    def _needs_request(self, item: Item) -> bool:
-        """Whether the item takes a request; if not it settles here, for free."""
-        try:
-            effect = self._plan.action.effect(item)
-        except Exception as error:  # noqa: BLE001  user code: one item's failure, not the run's
-            self._settle(judge(item, error, attempts=0, at=self._clock.time()).outcome)
-            return False
-        if effect is not None:
-            self._effects[item.id] = effect
-        if effect is not None and effect.is_done:
-            self._skip(item, "already_done", "It already is as this run would leave it.")
-            return False
-        if self._plan.dry_run:
-            self._tally.would_change += 1
-            self._skip(item, "dry_run", "Dry run: it would be changed.")
-            return False
-        return True
-
-    def _skip(self, item: Item, code: str, message: str) -> None:
-        self._settle(Outcome(item.id, Status.SKIPPED, code, message, at=self._clock.time()))
 
     def _send(self, chosen: Sequence[Item]) -> None:
         step = self._plan.action.max_batch
@@ -275,7 +219,7 @@ class Execution:
     # -- results
 
     def _on_result(self, item: Item, result: Receipt | Exception) -> None:
-        attempts, now = self._attempts[item.id], self._clock.time()
+        attempts, now = self._items.current(item.id).number, self._clock.time()
         if isinstance(result, Receipt):
             done = Outcome(item.id, Status.DONE, attempts=attempts, request_id=result.request_id, at=now)
             self._settle(done)
@@ -284,27 +228,18 @@ class Execution:
         if verdict.halt is not None:
             self._end(RunState.HALTED, verdict.halt)
         if verdict.unsent:
-            self._unsend(item)
+            self._ledger.restage([item], attempted=False)
+            self._items.unsend(item)
         elif verdict.outcome.status is Status.UNKNOWN:
             self._put_in_doubt(item, verdict)
         else:
             self._settle(verdict.outcome)
 
-    def _unsend(self, item: Item) -> None:
-        """It never left: as if it had not been tried."""
-        self._ledger.restage([item], attempted=False)
-        self._attempts[item.id] -= 1
-        if self._attempts[item.id] == 0:
-            del self._attempts[item.id]
-            self._tally.attempted -= 1
-        self._staged.appendleft(item)
-
     def _settle(self, outcome: Outcome) -> None:
         """Final: recorded, counted, judged by the guard, and on its way to the caller."""
-        effect = self._effects.pop(outcome.item_id, None)
+        effect = self._items.forget(outcome.item_id)
         if effect is not None:
             outcome = replace(outcome, before=effect.before, after=effect.after)
-        self._attempts.pop(outcome.item_id, None)
         self._ledger.settle([outcome])
         self._tally.count(outcome)
         self._ready.append(outcome)
@@ -319,11 +254,14 @@ class Execution:
         if self._guard.canary_open:
             self._guard.observe(verdict.outcome)
         known = self._plan.action.idempotent if verdict.resendable is None else verdict.resendable
-        self._put_off(Doubt(item, verdict.outcome, known or self._plan.options.resend_unknown))
+        self._put_off(
+            Doubt(item, verdict.outcome, known or self._plan.options.resend_unknown),
+            self._items.current(item.id).started,
+        )
 
-    def _put_off(self, doubt: Doubt) -> None:
-        settle = self._plan.settle_set if doubt.resendable else self._plan.settle_append
-        self._doubts.put(doubt, self._clock.monotonic() + settle)
+    def _put_off(self, doubt: Doubt, since: float) -> None:
+        """Look at the item once the server must be done with what was sent `since`."""
+        self._doubts.put(doubt, since + (self._plan.settle_set if doubt.resendable else self._plan.settle_append))
 
     def _check_doubts(self) -> None:
         if self._ending is not None:
@@ -343,14 +281,14 @@ class Execution:
         if isinstance(seen, (Unauthorized, RateLimited)):
             self._end(RunState.HALTED, str(seen))
         if isinstance(seen, (Unauthorized, RateLimited, Stopped)):
-            self._put_off(doubt)
+            self._put_off(doubt, self._clock.monotonic())
             return
         outcome = decide(doubt, seen, tries=self._plan.options.tries, at=self._clock.time())
         if outcome is None:
-            self._put_off(replace(doubt, checks=doubt.checks + 1))
+            self._put_off(replace(doubt, checks=doubt.checks + 1), self._clock.monotonic())
         elif outcome.status is Status.STAGED:
             self._ledger.restage([doubt.item], attempted=True)
-            self._staged.appendleft(doubt.item)
+            self._items.again(doubt.item)
         else:
             self._settle(outcome)
 
@@ -366,9 +304,12 @@ class Execution:
         if not last:
             left = None if total is None else max(total - self._tally.settled, 0)
             self._plan.gate.set_backlog(self._plan.run_id, left)
-        if self._plan.options.progress is None:
+        if self._progress is None:
             return
         doubts, state = len(self._doubts), self._ending or RunState.RUNNING
-        self._plan.options.progress(
-            self._tally.progress(now, total=total, in_flight=self._acting, in_doubt=doubts, state=state)
-        )
+        moment = self._tally.progress(now, total=total, in_flight=self._acting, in_doubt=doubts, state=state)
+        try:
+            self._progress(moment)
+        except Exception:
+            logger.exception("the progress callback failed and is not called again")
+            self._progress = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from intercom_bulk.sandbox.clock import SandboxClock
 from intercom_bulk.sandbox.control import Control
 from intercom_bulk.sandbox.faults import Fault, Faults
 from intercom_bulk.sandbox.limiter import Limiter
-from intercom_bulk.sandbox.protocol import EXTENSION, abort, cut
+from intercom_bulk.sandbox.protocol import EXTENSION, Connections, abort, cut
 from intercom_bulk.sandbox.routes import Route, find_route
 from intercom_bulk.sandbox.stats import Stats
 from intercom_bulk.sandbox.workspace import Workspace
@@ -27,6 +28,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
+_log = logging.getLogger(__name__)
 _VERSIONS = frozenset(
     [b"1.0", b"1.1", b"1.2", b"1.3", b"1.4", *(b"2.%d" % minor for minor in range(17)), b"Preview", b"Unstable"]
 )
@@ -38,6 +40,7 @@ class SandboxApp:
     def __init__(self, options: SandboxOptions) -> None:
         self.clock = SandboxClock(options.clock_skew)
         self.options = options
+        self.connections = Connections()
         self.reset()
 
     def reset(self) -> None:
@@ -46,7 +49,7 @@ class SandboxApp:
         self.workspace = Workspace(options, self.clock)
         self.limiter = Limiter(options, self.clock.now())
         self.faults = Faults(options)
-        self.stats = Stats()
+        self.stats = Stats(self.connections)
         self.control = Control(self)
         self._random = random.Random(options.seed ^ 0x1A7E)
         self._bearer = b"Bearer " + options.token.encode()
@@ -154,6 +157,9 @@ class SandboxApp:
             return route.handler(self.workspace, Call(scope["method"], ids, _query(scope), body, now))
         except Problem as problem:
             return problem.answer()
+        except (TypeError, ValueError, AttributeError, LookupError):
+            _log.exception("the sandbox failed on %s", route.name if route else scope["path"])
+            return Problem(500, "server_error", "The sandbox itself failed; its log says how").answer()
 
     def _permit(self, route: Route) -> None:
         """`denied` holds the kinds of requests, or the beginnings of paths, that the token has no scope for."""
@@ -180,7 +186,7 @@ class SandboxApp:
         transport: asyncio.Transport = scope["extensions"][EXTENSION]
         kind = fault.kind if fault is not None else ""
         if kind == "drip" and answer is not None:
-            return await self._drip(send, answer, headers)
+            return await self._drip(send, answer, headers, transport)
         if kind == "reset":
             abort(transport)
         elif kind == "cut_body" and answer is not None:
@@ -208,7 +214,7 @@ class SandboxApp:
         await send(start)
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _drip(self, send: Send, answer: Answer, headers: Headers) -> int:
+    async def _drip(self, send: Send, answer: Answer, headers: Headers, transport: asyncio.Transport) -> int:
         await send(
             {"type": "http.response.start", "status": answer.status, "headers": self._all_headers(answer, headers)}
         )
@@ -217,6 +223,8 @@ class SandboxApp:
             last = place == len(body) - 1
             await send({"type": "http.response.body", "body": body[place : place + 1], "more_body": not last})
             await asyncio.sleep(self.options.drip_seconds)
+            if transport.is_closing():
+                return 0
         return answer.status
 
 

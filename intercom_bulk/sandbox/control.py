@@ -56,6 +56,7 @@ class Control:
     def set(self, *, delete_tag: str | None = None, **knobs: Any) -> dict[str, Any]:
         """Change knobs; `delete_tag` deletes a tag as somebody else would."""
         options = self._app.options.with_knobs(**knobs)
+        self._app.workspace.arrive(self._app.clock.now())
         if delete_tag is not None and delete_tag in self._app.workspace.tags:
             self._app.workspace.delete_tag(delete_tag, self._app.clock.now())
         self._app.set_options(options)

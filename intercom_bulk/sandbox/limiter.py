@@ -21,13 +21,25 @@ _Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Window:
-    """The account of one window. `ours_*` are HTTP requests, `theirs_*` the co-tenant's calls."""
+    """The account of one window. `ours_*` are HTTP requests, `theirs_*` the co-tenant's calls.
 
-    __slots__ = ("limit", "ours_accepted", "ours_rejected", "start", "theirs_accepted", "theirs_rejected", "used")
+    `limit` is the limit as it was last; `limit_at_start` differs where it was changed in mid-window.
+    """
+
+    __slots__ = (
+        "limit",
+        "limit_at_start",
+        "ours_accepted",
+        "ours_rejected",
+        "start",
+        "theirs_accepted",
+        "theirs_rejected",
+        "used",
+    )
 
     def __init__(self, start: float, limit: int) -> None:
         self.start = start
-        self.limit = limit
+        self.limit = self.limit_at_start = limit
         self.used = 0
         self.ours_accepted = self.ours_rejected = 0
         self.theirs_accepted = self.theirs_rejected = 0
@@ -53,22 +65,21 @@ class Limiter:
     def set_options(self, options: SandboxOptions, now: float) -> None:
         """A new limit holds at once, also for the window that is open."""
         self.advance(now)
-        redraw = (options.cotenant_share, options.cotenant_bursts, options.limit_per_minute) != (
-            self.options.cotenant_share,
-            self.options.cotenant_bursts,
-            self.options.limit_per_minute,
-        )
-        if options.limit_change_at != self.options.limit_change_at:
+        before, self.options = self.options, options
+        if (options.limit_change_at, options.limit_per_minute) != (before.limit_change_at, before.limit_per_minute):
             self._changed = False
-        self.options = options
+        self._adopt(now)
+
+    def _adopt(self, now: float) -> None:
+        """The limit or the co-tenant may have changed: what is left of the window follows."""
         self.window.limit = self.limit
-        if redraw:
-            self._draw(now)
+        self._draw(now)
 
     @property
     def limit(self) -> int:
         """Calls per window: a sixth of the limit a minute, rounded to the nearest."""
-        return max(1, math.floor(self.options.limit_per_minute / 6 + 0.5))
+        changed = self.options.limit_change_to if self._changed else None
+        return max(1, math.floor((changed or self.options.limit_per_minute) / 6 + 0.5))
 
     def take(self, now: float) -> tuple[bool, _Headers]:
         """Count one request of ours: whether it may pass, and the headers that describe it."""
@@ -102,7 +113,7 @@ class Limiter:
         change_at, change_to = options.limit_change_at, options.limit_change_to
         if change_at is not None and change_to is not None and not self._changed and now >= self._began + change_at:
             self._changed = True
-            self.set_options(options.with_knobs(limit_per_minute=change_to), now)
+            self._adopt(now)
         while now >= self.window.start + LENGTH:
             self._count_calls(self.window.start + LENGTH)
             start = self._start(now) if not options.cotenant_share else self.window.start + LENGTH

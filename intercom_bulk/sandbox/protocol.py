@@ -12,19 +12,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["EXTENSION", "SandboxProtocol", "abort", "cut"]
+__all__ = ["EXTENSION", "Connections", "SandboxProtocol", "abort", "cut"]
 
 EXTENSION = "sandbox.transport"
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
+class Connections:
+    """How many connections one server has accepted."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+
 class SandboxProtocol(HttpToolsProtocol):
     """Puts the transport into the scope and counts connections."""
 
-    opened = 0
+    counted = Connections()
+
+    @classmethod
+    def counting(cls, connections: Connections) -> type[SandboxProtocol]:
+        """A protocol of its own for one server: uvicorn offers no other place for its state."""
+        return type(cls.__name__, (cls,), {"counted": connections})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        type(self).opened += 1
+        self.counted.opened += 1
         super().connection_made(transport)
 
     def on_headers_complete(self) -> None:

@@ -30,6 +30,15 @@ __all__ = ["Sandbox", "bind", "serve"]
 T = TypeVar("T")
 _BACKLOG = 2048
 _START_SECONDS = 60.0
+_TICK = 0.01
+
+
+class _Server(uvicorn.Server):
+    """Notices sooner that it is to stop: tests start and stop many sandboxes."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(_TICK)
 
 
 def bind(options: SandboxOptions) -> socket.socket:
@@ -43,7 +52,7 @@ def serve(app: SandboxApp, options: SandboxOptions) -> uvicorn.Server:
     """The server, not yet running."""
     config = uvicorn.Config(
         app,
-        http=SandboxProtocol,
+        http=SandboxProtocol.counting(app.connections),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -58,7 +67,7 @@ def serve(app: SandboxApp, options: SandboxOptions) -> uvicorn.Server:
         ssl_certfile=options.certfile,
         ssl_keyfile=options.keyfile,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 class Sandbox:

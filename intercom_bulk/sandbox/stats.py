@@ -5,9 +5,10 @@ from __future__ import annotations
 import resource
 import time
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.sandbox.protocol import SandboxProtocol
+if TYPE_CHECKING:
+    from intercom_bulk.sandbox.protocol import Connections
 
 __all__ = ["Stats"]
 
@@ -15,12 +16,13 @@ __all__ = ["Stats"]
 class Stats:
     """Requests by route and by status, concurrency, and what the process has used since the counts began."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: Connections) -> None:
         self.routes: Counter[tuple[str, int]] = Counter()
         self.active = 0
         self.peak = 0
         self._cpu = time.process_time()
-        self._opened = SandboxProtocol.opened
+        self._connections = connections
+        self._opened = connections.opened
 
     def enter(self) -> None:
         """A request has arrived."""
@@ -45,7 +47,7 @@ class Stats:
             "total": sum(statuses.values()),
             "active": self.active,
             "peak_concurrent": self.peak,
-            "connections": SandboxProtocol.opened - self._opened,
+            "connections": self._connections.opened - self._opened,
             "cpu_seconds": time.process_time() - self._cpu,
             "max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }

@@ -53,6 +53,7 @@ class Workspace:
         self._arrival_random = random.Random(options.seed ^ 0xA221)
         self._next_arrival: float | None = None
         self.arrived: list[int] = []
+        self._removed: dict[str, dict[str, int]] = {}
         lag = options.index_lag
         self.indexes: dict[str, Index] = {
             "conversations": Index(self.conversations, lag),
@@ -161,13 +162,15 @@ class Workspace:
         """Delete an item for good."""
         self.changing(record, now)
         self.effect(record)
-        del self._collection(record)[record.id]
+        self._removed.setdefault(_NAMES[type(record).__name__], {})[str(record.id)] = record.effects
+        del self._resource(_NAMES[type(record).__name__])[record.id]
 
     # what was done
 
     def effects(self, resource: str = "conversations") -> dict[str, int]:
-        """Effects per item, of the items that had any."""
-        return {str(one.id): one.effects for one in self._resource(resource).values() if one.effects}
+        """Effects per item, of the items that had any; also of those that were deleted."""
+        here = {str(one.id): one.effects for one in self._resource(resource).values() if one.effects}
+        return {**here, **self._removed.get(resource, {})}
 
     def digest(self) -> str:
         """SHA-256 over state, snoozed_until, assignees, tags, attributes, title and read of all conversations."""
@@ -238,9 +241,6 @@ class Workspace:
     def _resource(self, resource: str) -> dict[Any, Any]:
         collection: dict[Any, Any] = getattr(self, resource)
         return collection
-
-    def _collection(self, record: Record) -> dict[Any, Any]:
-        return self._resource(_NAMES[type(record).__name__])
 
     def _index_of(self, record: Record) -> Index:
         return self.indexes[_NAMES[type(record).__name__]]

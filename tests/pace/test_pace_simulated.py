@@ -154,7 +154,7 @@ def test_another_limit_backs_off_and_recovers() -> None:
     world = World(Server(lambda _: 1667, other_limit_at=lambda t: 30 < t < 60), [Client(Pace())], 200).run()
     assert world.refused_share() <= 0.005
     assert world.use()[-1] >= 0.95
-    assert world.use()[6] >= 0.2
+    assert world.use()[7] >= 0.2
 
 
 def test_calls_lost_on_the_way() -> None:

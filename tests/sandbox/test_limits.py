@@ -129,3 +129,12 @@ def test_control_endpoints_cost_nothing_and_need_the_token(start: Start) -> None
     assert client("POST", "/sandbox/options", json={"limit_per_minute": 60}).status_code == 200
     assert client("GET", "/me").headers["X-RateLimit-Limit"] == "10"
     assert client("POST", "/sandbox/options", json={"no_such_knob": 1}).status_code == 400
+
+
+def test_a_scheduled_cut_outlives_a_change_of_other_knobs() -> None:
+    made = limiter(limit_per_minute=600, limit_change_at=2.0, limit_change_to=120)
+    made.take(T0)
+    made.take(T0 + 3)
+    made.set_options(made.options.with_knobs(resets=0.1), T0 + 4)
+    assert headers(made, T0 + 5)["x-ratelimit-limit"] == 20
+    assert made.windows[0].record()["limit_at_start"] == 100

@@ -151,6 +151,7 @@ def test_deleted_conversations_are_listed(start: Start) -> None:
     one = first(client)
     assert client("DELETE", f"/conversations/{one}").json()["deleted"] is True
     assert client("GET", f"/conversations/{one}").status_code == 404
+    assert client.sandbox.effects() == {one: 1}
     assert [item["id"] for item in client("GET", "/conversations/deleted").json()["conversations"]] == [one]
 
 

@@ -1,0 +1,1 @@
+"""Measurements on the sandbox: `python -m bench --help`. Not part of the package."""

@@ -1,0 +1,78 @@
+"""What every example shares: `--sandbox` instead of your workspace, a dry run unless `--apply`, and the last words."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from intercom_bulk import IntercomBulkError, IntercomBulkUpdater, RunOptions, RunState, SettingsError
+from intercom_bulk.display import ProgressLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from intercom_bulk import Summary
+
+
+def arguments(description: str | None, *, writes: bool = True) -> argparse.ArgumentParser:
+    """The arguments that every example has; an example adds its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if writes:
+        parser.add_argument("--apply", action="store_true", help="do it; without this word nothing is changed")
+        parser.add_argument("--refuse-above", type=int, metavar="N", help="write nothing if more than N items match")
+    parser.add_argument("--max", type=int, metavar="N", help="attempt N items at most")
+    parser.add_argument("--sandbox", action="store_true", help="a simulated workspace instead of yours")
+    sandbox = parser.add_argument_group("with --sandbox")
+    sandbox.add_argument("--conversations", type=int, default=300, metavar="N", help="how many it has (300)")
+    sandbox.add_argument("--contacts", type=int, default=100, metavar="N", help="how many it has (100)")
+    sandbox.add_argument("--latency-ms", type=float, default=250, metavar="MS", help="how long it takes to answer (250)")
+    return parser
+
+
+@contextmanager
+def workspace(given: argparse.Namespace) -> Iterator[None]:
+    """Inside, an updater without arguments talks to the sandbox, if that was asked for, and else to your workspace.
+
+    What goes wrong ends the program with one sentence, and the status 1; Ctrl-C with 130.
+    """
+    try:
+        if not given.sandbox:
+            yield
+            return
+        from intercom_bulk.sandbox import Sandbox  # an extra: whoever has a token can do without
+
+        size = {"conversations": given.conversations, "contacts": given.contacts}
+        pace = {"latency_ms": given.latency_ms, "search_latency_ms": 2 * given.latency_ms}
+        with Sandbox(**size, **pace) as sandbox:
+            os.environ.update(sandbox.environ())
+            yield
+    except SettingsError as error:
+        raise SystemExit(f"{error} To rehearse without a token: --sandbox") from None
+    except IntercomBulkError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        print("\nStopped: nothing was sent after what was in flight.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def options(given: argparse.Namespace, updater: IntercomBulkUpdater) -> RunOptions:
+    """Progress on stderr, and the guard against more items than expected. Says whose items it will be."""
+    changes = "changes it" if getattr(given, "apply", False) else "changes nothing"
+    print(f"{type(updater).__name__} on {updater.base_url}: {changes}.", file=sys.stderr)
+    return RunOptions(progress=ProgressLine(), refuse_above=getattr(given, "refuse_above", None))
+
+
+def report(summary: Summary, given: argparse.Namespace) -> int:
+    """Print the totals; the status for the shell: 0 only if every item found is accounted for and well."""
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # the progress line stays
+    print(summary)
+    for code, count in summary.codes.items():
+        print(f"  {count:,} x {code}")
+    if not getattr(given, "apply", True):
+        print(f"Dry run: {summary.would_change:,} would be changed, nothing was. To do it, add --apply")
+        print(f"(and --refuse-above {summary.would_change + summary.codes.get('already_done', 0)}, should more match by then).")
+    return 0 if summary.state is RunState.COMPLETED else 1

@@ -1,0 +1,137 @@
+"""Which items go next: staged ones, in order, as far as the pace, the canary and the caller's limits allow."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from intercom_bulk.runs.model import Effect, Item, Outcome, Status
+from intercom_bulk.runs.verdicts import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from intercom_bulk.clock import Clock
+    from intercom_bulk.runs.guard import Guard
+    from intercom_bulk.runs.model import Plan
+    from intercom_bulk.runs.reading import Reading
+    from intercom_bulk.runs.tally import Tally
+
+__all__ = ["Selection", "Try"]
+
+HELD = 20_000
+"""Items that a sweep may hold in memory before it starts to act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """The how-manieth attempt, and when its intent was recorded (monotonic seconds)."""
+
+    number: int
+    started: float
+
+
+class Selection:
+    """The staged items of a run and the attempts under way. Owned by the engine's thread.
+
+    `settle` takes the outcome of an item that needs no request.
+    """
+
+    def __init__(
+        self, plan: Plan, guard: Guard, reading: Reading, tally: Tally, clock: Clock, settle: Callable[[Outcome], None]
+    ) -> None:
+        self._plan = plan
+        self._guard = guard
+        self._reading = reading
+        self._tally = tally
+        self._clock = clock
+        self._settle = settle
+        self._staged: deque[Item] = deque()
+        self._tries: dict[str, Try] = {}
+        self._effects: dict[str, Effect] = {}
+
+    def __len__(self) -> int:
+        return len(self._staged)
+
+    def add(self, items: Iterable[Item]) -> None:
+        self._staged.extend(items)
+
+    def again(self, item: Item) -> None:
+        """To the front: it has been waiting longest."""
+        self._staged.appendleft(item)
+
+    def current(self, item_id: str) -> Try:
+        """The attempt under way."""
+        return self._tries[item_id]
+
+    def unsend(self, item: Item) -> None:
+        """It never left: as if it had not been tried."""
+        attempt = self._tries.pop(item.id)
+        if attempt.number > 1:
+            self._tries[item.id] = replace(attempt, number=attempt.number - 1)
+        else:
+            self._tally.attempted -= 1
+        self.again(item)
+
+    def forget(self, item_id: str) -> Effect | None:
+        """The item has settled; what it was and would be, where that was known."""
+        self._tries.pop(item_id, None)
+        return self._effects.pop(item_id, None)
+
+    def must_hold(self) -> bool:
+        """Sweeps, and a refusal without a count, read everything before they act."""
+        if self._reading.finished:
+            return False
+        if self._plan.options.refuse_above is not None and self._reading.total is None:
+            return True
+        return self._reading.pass_number > 1 and len(self) < HELD
+
+    def choose(self, free: int) -> Sequence[Item]:
+        """Take staged items: as many as `free` calls carry, fewer where something holds them back."""
+        room, chosen = self._room(free), list[Item]()
+        while len(chosen) < room and self.has_next():
+            item = self._staged.popleft()
+            earlier = self._tries.get(item.id)
+            if earlier is None:
+                if not self._needs_request(item):
+                    continue
+                self._tally.attempted += 1
+            self._tries[item.id] = Try(earlier.number + 1 if earlier else 1, self._clock.monotonic())
+            chosen.append(item)
+        return chosen
+
+    def _room(self, free: int) -> int:
+        if self.must_hold():
+            return 0
+        room = min(free * self._plan.action.max_batch, self._plan.batch_size)
+        if self._guard.canary_open:
+            # Alone and all at once: while their fate is open nothing else is risked.
+            return min(room, self._plan.options.canary - self._tally.attempted)
+        # A cursor that loops shows on the second page: no more than the canary is written before that is read.
+        return room if self._reading.pages > 1 or self._reading.finished or self._reading.pass_number > 1 else 0
+
+    def has_next(self) -> bool:
+        """Whether there is an item to take: a second try is not a second item under `max_items`."""
+        return bool(self._staged) and (not self._tally.is_spent() or self._staged[0].id in self._tries)
+
+    def _needs_request(self, item: Item) -> bool:
+        """Whether the item takes a request; if not it settles here, for free."""
+        try:
+            effect = self._plan.action.effect(item)
+        except Exception as error:  # noqa: BLE001  user code: one item's failure, not the run's
+            self._settle(judge(item, error, attempts=0, at=self._clock.time()).outcome)
+            return False
+        if effect is not None:
+            self._effects[item.id] = effect
+        if effect is not None and effect.is_done:
+            self._skip(item, "already_done", "It already is as this run would leave it.")
+            return False
+        if self._plan.dry_run:
+            self._tally.would_change += 1
+            self._skip(item, "dry_run", "Dry run: it would be changed.")
+            return False
+        return True
+
+    def _skip(self, item: Item, code: str, message: str) -> None:
+        self._settle(Outcome(item.id, Status.SKIPPED, code, message, at=self._clock.time()))
