@@ -9,16 +9,19 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trustme
 
 from bench.contestants import Measured
 from intercom_bulk.sandbox import SandboxOptions, SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["ChildError", "Run", "Site", "has_sdk", "serve"]
 
@@ -87,8 +90,10 @@ class Site:
     sandbox: SandboxProcess
     bundle: Path | None
 
-    def run(self, name: str, *, threads: int | None = None, cutoff: float = 600.0) -> Run:
-        """One contestant on a fresh workspace."""
+    def run(self, name: str, *, threads: int | None = None, cutoff: float = 600.0, aligned: bool = False) -> Run:
+        """One contestant on a fresh workspace. `aligned`: a window of the rate limit begins just now."""
+        if aligned:
+            self.sandbox.set(window_phase=int(time.time() + self.sandbox.options.clock_skew) % WINDOW)
         self.sandbox.reset()
         targets = {item["id"] for item in self.sandbox.items(state="open", team=self.sandbox.inbox_id)}
         measured = self._measure(name, threads, cutoff)
@@ -160,7 +165,9 @@ def _full(active: list[dict[str, float]], last_effect: float) -> list[dict[str, 
     known = {round((one["start"] - first) / WINDOW): one for one in active}
     end = int((last_effect - first) // WINDOW)
     idle = {"ours_accepted": 0, "ours_rejected": 0, "theirs_accepted": 0, "theirs_rejected": 0}
-    return [known.get(at) or {**idle, "start": first + at * WINDOW, "limit": active[0]["limit"]} for at in range(1, end)]
+    return [
+        known.get(at) or {**idle, "start": first + at * WINDOW, "limit": active[0]["limit"]} for at in range(1, end)
+    ]
 
 
 def _total(windows: list[dict[str, float]], name: str) -> int:
@@ -192,11 +199,11 @@ def _certificate(folder: Path, bundle: Path) -> dict[str, str]:
 
 def _system_bundle() -> bytes:
     paths = ssl.get_default_verify_paths()
-    folders = [Path(one) for one in (paths.capath, paths.openssl_capath) if one]
-    candidates = [paths.cafile, *(folder / "ca-certificates.crt" for folder in folders)]
+    candidates = [Path(paths.cafile)] if paths.cafile else []
+    candidates += [Path(one, "ca-certificates.crt") for one in (paths.capath, paths.openssl_capath) if one]
     for candidate in candidates:
-        if candidate and Path(candidate).is_file():
-            return Path(candidate).read_bytes()
+        if candidate.is_file():
+            return candidate.read_bytes()
     import certifi  # what requests itself falls back on
 
     return Path(certifi.where()).read_bytes()

@@ -120,9 +120,7 @@ def intercom_bulk(job: Job, tally: Tally) -> Callable[[], None]:
             tally.busy.append(progress.in_flight)
 
     def run() -> None:
-        summary = bulk_close(
-            job.inbox, job.threads, access_token=job.token, base_url=job.url, progress=watch
-        )
+        summary = bulk_close(job.inbox, job.threads, access_token=job.token, base_url=job.url, progress=watch)
         tally.done, tally.failed = summary.success, summary.failed + summary.unknown
 
     return run

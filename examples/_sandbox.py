@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from intercom_bulk import Summary
+    from intercom_bulk.runs.stream import OutcomeStream
 
 
 def arguments(description: str | None, *, writes: bool = True) -> argparse.ArgumentParser:
@@ -28,7 +30,9 @@ def arguments(description: str | None, *, writes: bool = True) -> argparse.Argum
     sandbox = parser.add_argument_group("with --sandbox")
     sandbox.add_argument("--conversations", type=int, default=300, metavar="N", help="how many it has (300)")
     sandbox.add_argument("--contacts", type=int, default=100, metavar="N", help="how many it has (100)")
-    sandbox.add_argument("--latency-ms", type=float, default=250, metavar="MS", help="how long it takes to answer (250)")
+    sandbox.add_argument(
+        "--latency-ms", type=float, default=250, metavar="MS", help="how long it takes to answer (250)"
+    )
     return parser
 
 
@@ -59,20 +63,31 @@ def workspace(given: argparse.Namespace) -> Iterator[None]:
 
 
 def options(given: argparse.Namespace, updater: IntercomBulkUpdater) -> RunOptions:
-    """Progress on stderr, and the guard against more items than expected. Says whose items it will be."""
-    changes = "changes it" if getattr(given, "apply", False) else "changes nothing"
-    print(f"{type(updater).__name__} on {updater.base_url}: {changes}.", file=sys.stderr)
-    return RunOptions(progress=ProgressLine(), refuse_above=getattr(given, "refuse_above", None))
+    """Progress on stderr, and the guard against more items than expected. Says first where it is going."""
+    applies = getattr(given, "apply", False)
+    intent = "changing what it finds" if applies else "changing nothing"
+    print(f"{type(updater).__name__} on {updater.base_url}, {intent}:", file=sys.stderr)
+    return RunOptions(progress=ProgressLine(), refuse_above=given.refuse_above if applies else None)
+
+
+def stop_on_ctrl_c(run: OutcomeStream) -> None:
+    """Ctrl-C ends the run, and what was in flight still comes out of it; a second one kills."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        run.stop()
+
+    signal.signal(signal.SIGINT, stop)
 
 
 def report(summary: Summary, given: argparse.Namespace) -> int:
-    """Print the totals; the status for the shell: 0 only if every item found is accounted for and well."""
+    """Print the totals; the status for the shell: 0 only if every item is accounted for and well."""
     if sys.stderr.isatty():
-        print(file=sys.stderr)  # the progress line stays
+        print(file=sys.stderr)  # leaves the last progress line where it is
     print(summary)
     for code, count in summary.codes.items():
         print(f"  {count:,} x {code}")
     if not getattr(given, "apply", True):
-        print(f"Dry run: {summary.would_change:,} would be changed, nothing was. To do it, add --apply")
-        print(f"(and --refuse-above {summary.would_change + summary.codes.get('already_done', 0)}, should more match by then).")
+        print(f"Dry run: {summary.would_change:,} would be changed, nothing was. To do it, add: --apply", end=" ")
+        print("" if given.max is not None else f"--refuse-above {summary.skipped}")
     return 0 if summary.state is RunState.COMPLETED else 1

@@ -1,8 +1,8 @@
 """Open, close or snooze a team's conversations. A dry run, unless you add --apply.
 
-    python examples/change_state.py --sandbox
-    python examples/change_state.py --team Support --to snoozed --hours 16
-    python examples/change_state.py --team Support --from snoozed --to open --apply
+python examples/change_state.py --sandbox
+python examples/change_state.py --team Support --to snoozed --hours 16
+python examples/change_state.py --team Support --from snoozed --to open --apply
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""An updater of your own, which changes nothing: it reads each contact in full and prints it as CSV.
+"""An updater of your own, which changes nothing: it reads each contact in full, into a CSV file.
 
-    python examples/contacts_reader.py --sandbox
-    python examples/contacts_reader.py --role lead > leads.csv
+python examples/contacts_reader.py --sandbox
+python examples/contacts_reader.py --role lead --csv leads.csv
 """
 
 from __future__ import annotations
 
 import csv
-import sys
+from pathlib import Path
 from typing import Any
 
 from _sandbox import arguments, options, report, workspace
@@ -39,13 +39,15 @@ class ContactReader(IntercomBulkUpdater):
 def main() -> int:
     parser = arguments(__doc__, writes=False)
     parser.add_argument("--role", default="user", choices=["user", "lead"])
+    parser.add_argument("--csv", type=Path, default=Path("contacts.csv"), help="the file to write (contacts.csv)")
     given = parser.parse_args()
     with workspace(given):
         reader = ContactReader()
         summary = reader.bulk_process(role=given.role, max_items=given.max, options=options(given, reader))
-        rows = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore")
-        rows.writeheader()
-        rows.writerows(reader.contacts.values())
+        with given.csv.open("w", newline="") as file:
+            rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+            rows.writeheader()
+            rows.writerows(reader.contacts.values())
         return report(summary, given)
 
 

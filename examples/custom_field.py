@@ -1,8 +1,8 @@
 """Set a custom attribute on a team's closed or open conversations. A dry run, unless you add --apply.
 
-    python examples/custom_field.py --sandbox
-    python examples/custom_field.py --team Support --state closed --name processed --value true
-    python examples/custom_field.py --team Support --state closed --name reviewed_by --value Ann --apply
+python examples/custom_field.py --sandbox
+python examples/custom_field.py --team Support --state closed --name processed --value true
+python examples/custom_field.py --team Support --state closed --name reviewed_by --value Ann --apply
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tag the open conversations that nobody has touched for a while. A dry run, unless you add --apply.
 
-    python examples/tag_by_search.py --sandbox
-    python examples/tag_by_search.py --tag stale --days 30
-    python examples/tag_by_search.py --tag stale --days 30 --apply
+python examples/tag_by_search.py --sandbox
+python examples/tag_by_search.py --tag stale --days 30
+python examples/tag_by_search.py --tag stale --days 30 --apply
 """
 
 from __future__ import annotations

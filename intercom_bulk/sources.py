@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import SORT_KEY, RawPage, Search, read_page
 from intercom_bulk.api.query import both
 from intercom_bulk.errors import SearchError, SearchLoop, SearchUnordered
@@ -60,9 +61,8 @@ class SearchSource:
     def read(self, part: Slice) -> Page:
         """One page of a slice. Raises `SearchLoop` or `SearchUnordered` where the walk cannot be trusted."""
         bounded = self._bounded(part)
-        raw = self._attempts.call(
-            lambda: read_page(self._client, bounded, part.cursor, timeout=self._timeout), resend=True
-        )
+        with patience(self._timeout):
+            raw = self._attempts.call(lambda: read_page(self._client, bounded, part.cursor), resend=True)
         position = self._checked_order(part, raw)
         self._check_loop(part, raw)
         after = replace(

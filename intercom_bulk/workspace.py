@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Workspace"]
 
+LONGEST = 1800.0
+"""Seconds: no exchange takes longer, whatever patience its caller has."""
 WINDOW = 10.0
 """Seconds of one rate-limit window (docs: rate limiting)."""
 
@@ -34,12 +37,13 @@ class Workspace:
             base_url=settings.base_url,
             pool_size=MAX_WORKERS + 16,
             connect_timeout=settings.connect_timeout,
+            total_timeout=LONGEST,
             ca_bundle=settings.ca_bundle,
             proxies=settings.proxies,
         )
         self._session = session
         self.client = Client(settings, self.governor, session)
-        self.reads = Attempts(clock, tries=8)
+        self.reads = Attempts(clock, tries=10)
         self.writes = Attempts(clock, tries=4)
         self.outer_attempts = Attempts(clock, tries=3)
         self.directory = Directory(self.client, self.reads)
@@ -47,10 +51,17 @@ class Workspace:
         self._last_probe = clock.monotonic()
 
     def begin(self) -> int:
-        """The first request of a run: is the token good, and what time is it over there (epoch seconds)?"""
+        """The first request of a run: is the token good, and what time is it over there?
+
+        The last epoch second that was over, by the server's clock, before this was asked. `Date` has whole seconds
+        and is of the answer: what was created up to a journey before it may be newer than the run.
+        """
+        asked = self.clock.monotonic()
         answer = self.directory.refresh()
         self._last_probe = self.clock.monotonic()
-        return answer.date if answer.date is not None else int(self.clock.time())
+        if answer.date is None:
+            return int(self.clock.time()) - 1
+        return math.floor(answer.date - (self._last_probe - asked)) - 1
 
     def keep_pace_known(self) -> None:
         """Calls made outside the client bring no rate headers: once a window, a request of ours does."""
@@ -62,9 +73,9 @@ class Workspace:
         finally:
             self._probe_lock.release()
 
-    def get(self, path: str, *, timeout: float = 30.0) -> dict[str, Any]:
+    def get(self, path: str) -> dict[str, Any]:
         """Read one thing; repeated until it is there or cannot be."""
-        return self.reads.call(lambda: self.client.send("GET", path, timeout=timeout), resend=True).body
+        return self.reads.call(lambda: self.client.send("GET", path), resend=True).body
 
     def new_ledger(self) -> Ledger:
         """A fresh record for one run."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from intercom_bulk.clock import Clock
     from intercom_bulk.settings import Settings
 
-__all__ = ["Answer", "Client", "reading_of", "segment"]
+__all__ = ["Answer", "Client", "Permit", "patience", "reading_of", "segment"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,19 @@ class Permit:
             self._governor.answered(call, None)
 
 
+_patience: ContextVar[float] = ContextVar("intercom_bulk_patience", default=30.0)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Requests of this thread, sent inside the block, bear that many seconds of silence."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 _permit: ContextVar[Permit | None] = ContextVar("intercom_bulk_permit", default=None)
 
 
@@ -122,10 +135,9 @@ class Client:
         *,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | str | None = None,
-        timeout: float = 30.0,
         empty_ok: bool = False,
     ) -> Answer:
-        """Send once, when the governor lets it. `timeout` bounds each silence; the whole takes at most twice that.
+        """Send once, when the governor lets it. A silence lasts at most the thread's `patience`, the whole twice that.
 
         Raises the `ApiError` that says what to do next, `Stopped` when the run ends while this waits for its turn,
         and `UsageError` for a path that would leave the API's root.
@@ -134,7 +146,7 @@ class Client:
         resendable = is_resendable(method, path, json)
         call = self._take_permit()
         try:
-            answer, failure, reading = self._exchange(prepared, timeout, empty_ok=empty_ok, fresh=not resendable)
+            answer, failure, reading = self._exchange(prepared, empty_ok=empty_ok, fresh=not resendable)
         except BaseException:
             self._governor.lost(call)
             raise
@@ -195,9 +207,9 @@ class Client:
         return prepared
 
     def _exchange(
-        self, prepared: requests.PreparedRequest, timeout: float, *, empty_ok: bool, fresh: bool
+        self, prepared: requests.PreparedRequest, *, empty_ok: bool, fresh: bool
     ) -> tuple[Answer | None, ApiError | None, Reading | None]:
-        connect = self._settings.connect_timeout
+        connect, timeout = self._settings.connect_timeout, _patience.get()
         until = self._clock.monotonic() + 2 * timeout + connect
         try:
             # An append on a connection that the server is just closing would be in doubt: take one used a moment ago.

@@ -27,7 +27,8 @@ def encode(value: object) -> bytes:
     """Compact UTF-8 JSON."""
     if _fast is None:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    return _fast.dumps(value, option=_fast.OPT_NON_STR_KEYS)
+    data: bytes = _fast.dumps(value, option=_fast.OPT_NON_STR_KEYS)
+    return data
 
 
 def _refuse(name: str) -> None:

@@ -194,7 +194,7 @@ class Pace:
         elif read and reading is not None and reading.remaining:
             self._backoff.refused(sent, now, self._rate or self._even)
         elif not read and self._aimd is None:
-            self._account.book.fold(0.0, sent)
+            self._account.book.shut()
 
     def lost(self, call: int, now: float) -> None:
         """No answer. The server may have counted the call: it stays debited until a later answer shows the truth."""
@@ -231,7 +231,7 @@ class Pace:
         self._closed_at = self._doubt_since = now
         self._closed_until = max(self._closed_until, now + seconds)
         self._confirmed = False
-        self._account.past.left = 0.0
+        self._account.past.shut()
 
     def _roll(self, now: float) -> None:
         windows = self._account.roll(now)

@@ -98,33 +98,33 @@ def checked_per_page(per_page: int, where: Endpoint) -> int:
     return min(per_page, where.max_per_page)
 
 
-def read_page(client: Client, search: Search, cursor: str | None, *, timeout: float = 30.0) -> RawPage:
+def read_page(client: Client, search: Search, cursor: str | None) -> RawPage:
     """One request, one page. Raises what `Client.send` raises, and `Transient` for a page without its list."""
     if search.endpoint.style == "search":
-        return _search_page(client, search, cursor, timeout)
+        return _search_page(client, search, cursor)
     if search.endpoint.style == "scroll":
-        return _scroll_page(client, search, cursor, timeout)
-    return _list_page(client, search, cursor, timeout)
+        return _scroll_page(client, search, cursor)
+    return _list_page(client, search, cursor)
 
 
-def _search_page(client: Client, search: Search, cursor: str | None, timeout: float) -> RawPage:
+def _search_page(client: Client, search: Search, cursor: str | None) -> RawPage:
     pagination: dict[str, Any] = {"per_page": search.per_page}
     if cursor is not None:
         pagination["starting_after"] = cursor
     body: dict[str, Any] = {"query": search.query, "pagination": pagination}
     if search.endpoint.sorted:
         body["sort"] = {"field": SORT_KEY, "order": "ascending"}
-    answer = client.send(search.endpoint.method, search.endpoint.path, json=body, timeout=timeout)
+    answer = client.send(search.endpoint.method, search.endpoint.path, json=body)
     following = (answer.body.get("pages") or {}).get("next")
     after = following.get("starting_after") if isinstance(following, dict) else None
     return _page(search, answer, after)
 
 
-def _list_page(client: Client, search: Search, cursor: str | None, timeout: float) -> RawPage:
+def _list_page(client: Client, search: Search, cursor: str | None) -> RawPage:
     wanted = {key: str(value) for key, value in search.query.items()} | {"per_page": str(search.per_page)}
     params = cursor if cursor is not None else urlencode(wanted)
     json: dict[str, Any] | None = {} if search.endpoint.method == "POST" else None
-    answer = client.send(search.endpoint.method, search.endpoint.path, json=json, params=params, timeout=timeout)
+    answer = client.send(search.endpoint.method, search.endpoint.path, json=json, params=params)
     pages = answer.body.get("pages")
     following = pages.get("next") if isinstance(pages, dict) else None
     if isinstance(following, dict) and following.get("starting_after"):
@@ -135,10 +135,10 @@ def _list_page(client: Client, search: Search, cursor: str | None, timeout: floa
     return _page(search, answer, None)
 
 
-def _scroll_page(client: Client, search: Search, cursor: str | None, timeout: float) -> RawPage:
+def _scroll_page(client: Client, search: Search, cursor: str | None) -> RawPage:
     params = {"scroll_param": cursor} if cursor else None
     try:
-        answer = client.send("GET", search.endpoint.path, params=params, timeout=timeout)
+        answer = client.send("GET", search.endpoint.path, params=params)
     except (Gone, Rejected) as error:
         if cursor is not None and error.status == 404:
             return RawPage([], None, None, None)  # an exhausted scroll answers 404 (seen by three connectors)

@@ -106,14 +106,14 @@ def _group(node: Mapping[str, Any], *, depth: int) -> Query:
         raise QueryError("Every member of a group must be a filter or a group (a dict).")
     return {
         "operator": operator,
-        "value": _uniform([_node(member, depth=depth + 1) for member in members], operator, depth),
+        "value": _uniform([_node(member, depth=depth + 1) for member in members], depth),
     }
 
 
-def _uniform(members: list[Query], operator: str, depth: int) -> list[Query]:
+def _uniform(members: list[Query], depth: int) -> list[Query]:
     """Intercom's schema knows groups of leaves and groups of groups: a leaf among groups becomes a group of one."""
     if depth < MAX_DEPTH and any("field" not in member for member in members):
-        return [{"operator": operator, "value": [member]} if "field" in member else member for member in members]
+        return [{"operator": "AND", "value": [member]} if "field" in member else member for member in members]
     return members
 
 

@@ -76,7 +76,7 @@ def _is_items_own(code: str, said: str, path: str) -> bool:
         return False
     parts = path.partition("?")[0].strip("/").split("/")
     if len(parts) < 2:
-        return False
+        return path == ""  # a caller who kept no path acts on items
     if len(parts) > 2 and parts[2] in {"tags", "companies", "subscriptions", "customers"}:
         noun = {"conversations": "conversation", "contacts": "user", "tickets": "ticket"}.get(parts[0], parts[0])
         return noun in said.lower() or "contact" in said.lower()

@@ -48,6 +48,10 @@ class Book:
             self.left = left
             self.left_at = sent
 
+    def shut(self) -> None:
+        """A refusal: the window is spent, whatever our own sums say."""
+        self.left, self.foreign = 0.0, float("inf")
+
 
 @dataclass(slots=True)
 class Edge:
@@ -267,6 +271,8 @@ class Account:
         if early and not self._bias and not book.changed:
             self._bias = 1
             book.left -= 1.0
+        if not accepted and remaining == 0:
+            book.shut()
         book.foreign = max(book.foreign, limit - book.left - book.seen - book.blind - len(self.flight))
 
     def _place(self, reset: int, date: int | None, sent: float, now: float) -> int | None:

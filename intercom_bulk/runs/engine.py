@@ -15,7 +15,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import IntercomBulkError, RateLimited, Stopped, Unauthorized, UsageError
+from intercom_bulk.errors import IntercomBulkError, RateLimited, Stopped, Transient, Unauthorized, UsageError
+from intercom_bulk.runs.breaker import Breaker
 from intercom_bulk.runs.doubt import Doubt, Doubts, Seen, decide
 from intercom_bulk.runs.guard import Guard
 from intercom_bulk.runs.model import Item, Outcome, Receipt, RunState, Status
@@ -26,7 +27,7 @@ from intercom_bulk.runs.verdicts import judge
 from intercom_bulk.runs.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import Ledger
@@ -56,6 +57,7 @@ class Execution:
         self._stop = threading.Event()
         self._workers = Workers(plan.workers or MAX_WORKERS + READERS, self._stop, clock)
         self._guard = Guard(0 if plan.dry_run else plan.options.canary)
+        self._breaker = Breaker()
         self._reading = Reading(plan.source, self._workers, clock)
         self._tally = Tally(plan, clock.monotonic())
         self._doubts = Doubts()
@@ -69,7 +71,7 @@ class Execution:
         self._progress = plan.options.progress
         self._next_progress = 0.0
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome, None, None]:
         """Run. Closing the iterator stops it: what is in flight is waited for and recorded, nothing more is sent.
 
         Raises what makes the run impossible before its first write (`UsageError`, `Unauthorized`, `SearchError`);
@@ -180,7 +182,8 @@ class Execution:
         """How many more calls may be in flight now."""
         if self._ending is not None or not self._prepared:
             return 0
-        return self._concurrency() - (self._acting if self._plan.workers is None else self._workers.busy)
+        free = self._concurrency() - (self._acting if self._plan.workers is None else self._workers.busy)
+        return self._breaker.room(self._clock.monotonic(), free)
 
     def _concurrency(self) -> int:
         """As many in flight as the rate needs, and some for the time that outcomes gather."""
@@ -202,6 +205,7 @@ class Execution:
                 self._on_result(item, result)
 
         self._acting += 1
+        self._breaker.sent(self._clock.monotonic())
         self._workers.submit(
             lambda: self._plan.action.perform(batch), on_results, lambda error: on_results([error] * len(batch))
         )
@@ -219,6 +223,7 @@ class Execution:
     # -- results
 
     def _on_result(self, item: Item, result: Receipt | Exception) -> None:
+        self._note_answer(result)
         attempts, now = self._items.current(item.id).number, self._clock.time()
         if isinstance(result, Receipt):
             done = Outcome(item.id, Status.DONE, attempts=attempts, request_id=result.request_id, at=now)
@@ -234,6 +239,16 @@ class Execution:
             self._put_in_doubt(item, verdict)
         else:
             self._settle(verdict.outcome)
+
+    def _note_answer(self, result: object) -> None:
+        now = self._clock.monotonic()
+        if isinstance(result, Transient) and result.sent:
+            self._breaker.lost(now)
+        elif not isinstance(result, Stopped):
+            self._breaker.answered()
+        reason = self._breaker.verdict(now)
+        if reason is not None:
+            self._end(RunState.HALTED, f"{reason} The last failure: {result}")
 
     def _settle(self, outcome: Outcome) -> None:
         """Final: recorded, counted, judged by the guard, and on its way to the caller."""
@@ -266,8 +281,10 @@ class Execution:
     def _check_doubts(self) -> None:
         if self._ending is not None:
             return
-        room = (self._plan.workers or MAX_WORKERS) - self._workers.busy
-        for doubt in self._doubts.due(self._clock.monotonic(), room):
+        now = self._clock.monotonic()
+        room = self._breaker.room(now, (self._plan.workers or MAX_WORKERS) - self._workers.busy)
+        for doubt in self._doubts.due(now, room):
+            self._breaker.sent(now)
             self._check(doubt)
 
     def _check(self, doubt: Doubt) -> None:
@@ -278,6 +295,7 @@ class Execution:
         )
 
     def _on_checked(self, doubt: Doubt, seen: Seen) -> None:
+        self._note_answer(seen)
         if isinstance(seen, (Unauthorized, RateLimited)):
             self._end(RunState.HALTED, str(seen))
         if isinstance(seen, (Unauthorized, RateLimited, Stopped)):

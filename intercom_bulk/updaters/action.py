@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from intercom_bulk.api.client import segment
+from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import ApiError, IntercomBulkError, RateLimited
 from intercom_bulk.runs.model import Effect, Item, Receipt
 from intercom_bulk.updaters.calls import Call, current_call, failure_of_error, failure_of_value
@@ -44,24 +44,26 @@ class UpdaterAction:
         self._attempts: Attempts = updater.workspace.outer_attempts
 
     def prepare(self) -> None:
-        self._updater.prepare()
+        with patience(self._timeout):
+            self._updater.prepare()
 
     def effect(self, item: Item) -> Effect | None:
         segment(item.id)  # an id that could change its path fails here, before anything is sent
         return self._updater.effect(dict(item.data)) if item.data else None
 
     def already_done(self, item: Item) -> bool | None:
-        return self._updater.already_done(item.id)
+        with patience(self._timeout):
+            return self._updater.already_done(item.id)
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
         return [self._attempts.call(lambda item=item: self._once(item), resend=False) for item in batch]  # type: ignore[misc]
 
     def _once(self, item: Item) -> Receipt | Exception:
         """One call of `perform_action`. Errors that the retry loop may look at are raised, final ones returned."""
-        call = Call(self._timeout)
+        call = Call()
         token = current_call.set(call)
         try:
-            with self._updater.workspace.client.permit() as permit:
+            with patience(self._timeout), self._updater.workspace.client.permit() as permit:
                 return self._settled(call, permit, item)
         finally:
             current_call.reset(token)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.api.client import segment
+from intercom_bulk.api.client import patience, segment
 from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
 from intercom_bulk.api.query import checked
 from intercom_bulk.api.resend import is_read
@@ -144,9 +144,7 @@ class IntercomBulkUpdater(ABC):
         attempts = self.workspace.reads if is_read(method, path) else self.workspace.writes
         try:
             answer = attempts.call(
-                lambda: self.workspace.client.send(
-                    method, path, json=json, params=params, timeout=call.timeout if call else 30.0, empty_ok=empty_ok
-                ),
+                lambda: self.workspace.client.send(method, path, json=json, params=params, empty_ok=empty_ok),
                 resend=is_read(method, path),
             )
         except ApiError as error:
@@ -285,7 +283,8 @@ class IntercomBulkUpdater(ABC):
         size = checked_per_page(per_page, where)
         query = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
         search = Search(where, checked(query) if where.style == "search" else query or {}, size)
-        cutoff = self.workspace.begin()
+        with patience(timeout):
+            cutoff = self.workspace.begin()
         client, attempts = self.workspace.client, self.workspace.reads
         return SearchSource(client, attempts, search, item_id=self.get_item_id, cutoff=cutoff, timeout=timeout)
 

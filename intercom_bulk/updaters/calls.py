@@ -29,7 +29,6 @@ __all__ = ["Call", "current_call", "failure_of_error", "failure_of_value", "refu
 class Call:
     """What `self.request` did while one `perform_action` ran."""
 
-    timeout: float = 30.0
     accepted: bool = False
     request_id: str | None = None
     error: ApiError | None = None
@@ -42,8 +41,8 @@ def failure_of_error(error: requests.RequestException, base_url: str, token: str
     """What an exception of a request that was not ours means, and what its answer said of the window."""
     request, response = error.request, error.response
     resendable = _is_resendable(request, base_url)
-    if response is not None:
-        failure = _failure_of_response(response, base_url, token)
+    failure = _failure_of_response(response, base_url, token) if response is not None else None
+    if response is not None and failure is not None:
         if isinstance(failure, Transient):
             failure.resendable = resendable
         return failure, reading_of(response.headers)
@@ -55,9 +54,10 @@ def failure_of_error(error: requests.RequestException, base_url: str, token: str
 def failure_of_value(value: object, base_url: str, token: str) -> tuple[ApiError | None, Reading | None]:
     """The failure that a returned value stands for, where `perform_action` made its own requests; None: it is done."""
     if isinstance(value, requests.Response):
-        if value.ok:
-            return None, reading_of(value.headers)
-        return _failure_of_response(value, base_url, token), reading_of(value.headers)
+        failure = _failure_of_response(value, base_url, token)
+        if isinstance(failure, Transient):
+            failure.resendable = _is_resendable(value.request, base_url)
+        return failure, reading_of(value.headers)
     if isinstance(value, dict) and value.get("type") == "error.list":
         return refusal(_status_of(value), {}, value, "", token), None
     if value is None:
@@ -84,9 +84,16 @@ def refuse_netrc(perform_action: Callable[..., Any], base_url: str) -> None:
         )
 
 
-def _failure_of_response(response: requests.Response, base_url: str, token: str) -> ApiError:
-    path = str(response.url or "").removeprefix(base_url)
-    return refusal(response.status_code, response.headers, _json(response), path, token)
+def _failure_of_response(response: requests.Response, base_url: str, token: str) -> ApiError | None:
+    """None only for a 2xx with a JSON object that is not an error."""
+    said = _json(response)
+    if not 200 <= response.status_code < 300:
+        path = str(response.url or "").removeprefix(base_url)
+        return refusal(response.status_code, response.headers, said, path, token)
+    if said is not None and said.get("type") != "error.list":
+        return None
+    text = "Intercom answered 2xx without the JSON it promises."
+    return Transient(text, sent=True, code="bad_answer", status=response.status_code)
 
 
 def _json(response: requests.Response) -> dict[str, Any] | None:

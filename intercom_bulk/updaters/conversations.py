@@ -145,10 +145,10 @@ class TagAssigner(ConversationUpdater):
         return self.request("POST", f"{self.collection}/{segment(item_id)}/tags", json=body)
 
     def effect(self, item: dict[str, Any]) -> Effect | None:
-        held = item.get("tags") or {}
+        held = item.get("tags")
+        if not isinstance(held, dict) or held.get("has_more"):
+            return None  # tickets do not say, and a contact's nested tags stop at ten: what is not shown is not known
         tags = [str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []]
-        if held.get("has_more"):
-            return None  # a contact's nested tags stop at ten: what is not shown cannot be told
         return Effect({"tags": tags}, {"tags": tags if self.tag_id in tags else [*tags, self.tag_id]})
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.testing import make_intercom_sandbox
+from intercom_bulk.sandbox import Sandbox, SandboxOptions
 from tests.contract.openapi import Description, description_path
 from tests.contract.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from intercom_bulk.sandbox import Sandbox
 
-__all__ = ["description", "make_intercom_sandbox", "record"]
+__all__ = ["description", "record", "sandbox"]
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +27,21 @@ def description() -> Description:
     return Description.load(path)
 
 
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as started:
+        yield started
+
+
 @pytest.fixture
-def record(make_intercom_sandbox: Callable[..., Sandbox]) -> Iterator[Callable[..., Recorder]]:
-    """Starts a small sandbox with the given knobs, and a recorder in front of it."""
+def record(sandbox: Sandbox) -> Iterator[Callable[..., Recorder]]:
+    """Empties the sandbox, gives it a small workspace with the given knobs, and puts a recorder in front of it."""
     with ExitStack() as stack:
 
         def start(**knobs: Any) -> Recorder:
             small = {"conversations": 12, "contacts": 12, "companies": 12, "tickets": 12}
-            return stack.enter_context(Recorder(make_intercom_sandbox(**{**small, **knobs})))
+            sandbox.set(**asdict(SandboxOptions(**{**small, **knobs})))
+            sandbox.reset()
+            return stack.enter_context(Recorder(sandbox))
 
         yield start

@@ -10,8 +10,9 @@ import heapq
 import math
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from intercom_bulk.api.pace import Pace, Reading
 
@@ -98,7 +99,7 @@ class World:
         for at in self.others(self.rng) if self.others else []:
             self.at(at, self._other)
         for client in self.clients:
-            self.at(self.rng.uniform(0, 0.01), lambda t, c=client: self._turn(t, c))
+            self.at(self.rng.uniform(0, 0.01), partial(self._turn, c=client))
         while self._events:
             t, _, do = heapq.heappop(self._events)
             if t > self.seconds:

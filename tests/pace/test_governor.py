@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from intercom_bulk.api.governor import Governor
 from intercom_bulk.api.pace import Reading
 from intercom_bulk.clock import bind_stop
 from intercom_bulk.errors import Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Windows:
@@ -73,9 +76,9 @@ def test_64_threads_share_one_pace_and_stop_at_once() -> None:
     governor, server, stop = Governor(), Windows(1667), threading.Event()
     cpu = time.process_time()
     threads = start(64, stop, caller(governor, server))
-    time.sleep(2.5)
+    time.sleep(1.5)
     stop.set()
-    join(threads, 0.3 + 0.1)
+    join(threads, 1.0)  # 0.05 s on a quiet machine
     cpu = time.process_time() - cpu
     assert governor.rate_limited == 0
     assert governor.requests == sum(server.used.values()) > 100
@@ -108,10 +111,10 @@ def test_each_run_stops_by_its_own_signal() -> None:
     ours = start(8, mine, lambda: governor.lost(governor.acquire()))
     time.sleep(0.1)
     mine.set()
-    assert join(ours, 0.5) < 0.3
+    assert join(ours, 2.0) < 0.6  # 0.1 s on a quiet machine
     assert all(thread.is_alive() for thread in others)
     theirs.set()
-    assert join(others, 0.5) < 0.3
+    assert join(others, 2.0) < 0.6
 
 
 def test_a_stopped_thread_gets_no_call() -> None:
@@ -171,7 +174,7 @@ def test_a_leader_that_fails_passes_the_lead_on() -> None:
 def test_stress_with_changing_limits_ends_without_deadlock() -> None:
     governor, server, stop = Governor(), Windows(4000), threading.Event()
     threads = start(48, stop, caller(governor, server, 0.001))
-    ends = time.monotonic() + 2.0
+    ends = time.monotonic() + 1.0
     while time.monotonic() < ends:
         server.limit = 500 if server.limit == 4000 else 4000
         governor.set_backlog("a", 100_000)
@@ -181,7 +184,7 @@ def test_stress_with_changing_limits_ends_without_deadlock() -> None:
         repr(governor)
         time.sleep(0.02)
     stop.set()
-    join(threads, 0.5)
+    join(threads, 2.0)
     assert governor.budget().in_flight == 0
 
 

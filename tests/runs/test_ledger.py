@@ -1,0 +1,103 @@
+"""The ledger refuses every step that is not in the table, whatever the engine believes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intercom_bulk.runs.ledger import Ledger
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Item, Outcome, Page, Slice, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ITEM = Item("1")
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    ledger = Ledger()
+    yield ledger
+    ledger.close()
+
+
+def stage(ledger: Ledger, *ids: str) -> list[Item]:
+    with ledger.atomic():
+        return ledger.stage(Page([Item(i) for i in ids], Slice("0", cursor="c")), 1)
+
+
+def test_an_item_is_new_once(ledger: Ledger) -> None:
+    assert [item.id for item in stage(ledger, "1", "2", "1")] == ["1", "2"]
+    assert [item.id for item in stage(ledger, "2", "3")] == ["3"]
+
+
+def test_what_is_recorded_comes_back(ledger: Ledger) -> None:
+    stage(ledger, "1")
+    outcome = Outcome("1", Status.DONE, None, None, 1, {"state": "open"}, {"state": "closed"}, "req", 12.5)
+    with ledger.atomic():
+        ledger.start([ITEM], 10.0)
+        ledger.settle([outcome])
+    assert list(ledger.outcomes(Status.DONE)) == [outcome]
+    assert ledger.counts() == {Status.DONE: 1}
+
+
+def test_an_unsent_attempt_is_not_counted(ledger: Ledger) -> None:
+    stage(ledger, "1")
+    with ledger.atomic():
+        ledger.start([ITEM], 1.0)
+        ledger.restage([ITEM], attempted=False)
+        ledger.start([ITEM], 2.0)
+        ledger.settle([Outcome("1", Status.DONE, attempts=1)])
+    assert [o.attempts for o in ledger.outcomes(Status.DONE)] == [1]
+
+
+def test_a_failed_transaction_leaves_no_trace(ledger: Ledger) -> None:
+    stage(ledger, "1")
+
+    def twice() -> None:
+        with ledger.atomic():
+            ledger.start([ITEM], 1.0)
+            ledger.start([ITEM], 2.0)
+
+    with pytest.raises(ValueError, match="refused a step"):
+        twice()
+    assert ledger.counts() == {Status.STAGED: 1}
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(sorted(Status)), max_size=8))
+def test_only_steps_of_the_table_are_taken(steps: list[Status]) -> None:
+    ledger = Ledger()
+    stage(ledger, "1")
+    standing = Status.STAGED
+    for step in steps:
+        allowed = step in ITEM_TRANSITIONS[standing]
+        try:
+            with ledger.atomic():
+                if step is Status.STARTED:
+                    ledger.start([ITEM], 0.0)
+                elif step is Status.STAGED:
+                    ledger.restage([ITEM], attempted=True)
+                else:
+                    ledger.settle([Outcome("1", step)])
+        except ValueError:
+            assert not allowed
+        else:
+            assert allowed
+            standing = step
+    assert ledger.counts() == {standing: 1}
+    ledger.close()
+
+
+def test_a_ledger_on_disk_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    first = Ledger(path)
+    stage(first, "1", "2")
+    first.close()
+    again = Ledger(path)
+    assert again.counts() == {Status.STAGED: 2}
+    again.close()
