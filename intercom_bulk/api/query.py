@@ -79,8 +79,9 @@ def _leaf(node: Mapping[str, Any]) -> Query:
     value = node["value"]
     if operator in {"IN", "NIN"}:
         if not isinstance(value, (list, tuple)):
-            msg = f"The filter on {field!r} uses {operator}: its value must be a list."
-            raise QueryError(msg)
+            raise QueryError(f"The filter on {field!r} uses {operator}: its value must be a list.")
+        if not all(isinstance(member, (str, int)) for member in value):
+            raise QueryError(f"The filter on {field!r} uses {operator}: its list may hold strings and whole numbers.")
         value = list(value)
     elif value is not None and not isinstance(value, (str, int, float, bool)):
         raise QueryError(
