@@ -35,13 +35,13 @@ class _Bench:
 
 
 BENCHES: Sequence[_Bench] = (
-    _Bench("sandbox", 15, load.sandbox),
+    _Bench("sandbox", 5, load.sandbox),
     *(_Bench(one.name, one.seconds, one) for one in pace.SCENARIOS),
-    _Bench("pace-300", 30, pace.small_job),
-    _Bench("overhead-plain", 110, overhead.plain),
-    _Bench("overhead-tls", 110, overhead.tls),
-    _Bench("contest-plain", 230, contest.plain),
-    _Bench("contest-tls", 420, contest.tls),
+    _Bench("pace-300", 26, pace.small_job),
+    _Bench("overhead-plain", 120, overhead.plain),
+    _Bench("overhead-tls", 80, overhead.tls),
+    _Bench("contest-plain", 270, contest.plain),
+    _Bench("contest-tls", 330, contest.tls),
 )
 _QUICK_SECONDS = 6.0
 

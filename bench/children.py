@@ -39,8 +39,9 @@ class ChildError(RuntimeError):
 class Run:
     """One contestant's run: what it measured of itself, and what the sandbox saw.
 
-    `shares`: of each full window, how much of the limit was used; the window of the first request and the one of the
-    last effect are left out. `left_shares`: the same of what the co-tenant left.
+    `windows`: the sandbox's account of each, from the first request on; `full`: those between the one of the first
+    request and the one of the last effect. `shares`: of each full window, how much of the limit was used;
+    `left_shares`: how much of what the co-tenant left.
     """
 
     measured: Measured
@@ -55,6 +56,7 @@ class Run:
     shares: list[float]
     left_shares: list[float]
     left_share: float | None
+    full: list[dict[str, float]]
     windows: list[dict[str, float]]
 
     @property
@@ -153,6 +155,7 @@ class Site:
             shares=[one["ours_accepted"] / one["limit"] for one in full],
             left_shares=[a / max(b, 1) for a, b in zip(ours, left, strict=True)],
             left_share=sum(ours) / max(sum(left), 1) if full else None,
+            full=full,
             windows=active,
         )
 

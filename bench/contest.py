@@ -26,9 +26,9 @@ class _Entry:
 
 
 ENTRIES: Sequence[_Entry] = (
-    _Entry(OURS, "intercom_bulk, defaults", 150),
-    _Entry("original", "original framework: 15 threads, batches of 50", 150),
-    _Entry("session", "requests.Session, 64 threads, backoff", 150),
+    _Entry(OURS, "intercom_bulk, defaults", 180),
+    _Entry("original", "original framework: 15 threads, batches of 50", 180),
+    _Entry("session", "requests.Session, 64 threads, backoff", 180),
     _Entry("sdk", "python-intercom 5.0.1, sequential", 60),
 )
 

@@ -43,7 +43,12 @@ class Scenario:
         with serve(conversations=self.quick_items if quick else self.items, **knobs) as site:
             run = site.run("intercom_bulk", aligned=self.aligned)
         figures = [*self.judge(self.name, run), *_once(self.name, run)]
-        return Section([*figures, info(f"{self.name}: rate", run.rate, "{:.1f}/s")], data=run.record())
+        figures += [
+            info(f"{self.name}: rate", run.rate, "{:.1f}/s"),
+            info(f"{self.name}: CPU per item", run.cpu_per_1000, "{:.2f} ms"),
+            info(f"{self.name}: peak memory", run.measured.peak_mb, "{:.0f} MB"),
+        ]
+        return Section(figures, data=run.record())
 
 
 _WEATHER: Mapping[str, Any] = {
@@ -87,7 +92,7 @@ def _beside_cotenant(name: str, run: Run) -> Sequence[Figure]:
 
 def _cut(name: str, run: Run) -> Sequence[Figure]:
     lowest = min(one["limit"] for one in run.windows)
-    after = [share for share, one in zip(run.shares, run.windows[1:], strict=False) if one["limit"] == lowest]
+    after = [share for share, one in zip(run.shares, run.full, strict=True) if one["limit"] == lowest]
     return [
         at_most(f"{name}: 429s in {run.requests:,} requests", run.rejected_share, 0.005, FINE_PERCENT),
         info(

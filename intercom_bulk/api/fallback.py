@@ -66,15 +66,18 @@ class Backoff:
             self.rate = min(2.0 * self.rate, self._regain)
             self._grown_at = now
 
-    def refused(self, sent: float, now: float, rate: float) -> None:
-        """`rate`: calls/s that were aimed at. Calls that left before the last cut tell nothing new."""
+    def refused(self, sent: float, now: float, rate: float, floor: float = LEAST) -> None:
+        """`rate`: calls/s that were aimed at. Calls that left before the last cut tell nothing new.
+
+        While some calls get through the cap stays above `floor`: a refusal here and there is no limit to crawl under.
+        """
         if sent <= self._cut_at:
             return
         before = rate if self.rate is None else min(rate, self.rate)
         if self.rate is not None and not self._succeeded:
             self.rate = max(LEAST, 0.35 * before)
         else:
-            self.rate = self._regain = max(LEAST, 0.7 * before)
+            self.rate = self._regain = max(LEAST, floor, 0.7 * before)
         self._cut_at = self._grown_at = now
         self._succeeded = False
 

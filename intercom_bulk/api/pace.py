@@ -43,6 +43,12 @@ class Budget:
     window_ends_in: float | None
 
 
+UNEXPLAINED = 0.1
+"""Share of the limit believed left above which a 429 without headers cannot be the window's."""
+FLOOR = 0.1
+"""Share of the even rate that such refusals leave us, as long as some calls get through."""
+
+
 class Pace:
     """One budget, shared by all calls with one token.
 
@@ -194,7 +200,15 @@ class Pace:
         elif read and reading is not None and reading.remaining:
             self._backoff.refused(sent, now, self._rate or self._even)
         elif not read and self._aimd is None:
-            self._account.book.shut()
+            self._refused_unexplained(sent, now)
+
+    def _refused_unexplained(self, sent: float, now: float) -> None:
+        """A 429 that names no window: our own account of the window tells whether that can have been the reason."""
+        account = self._account
+        if account.limit and account.left(now)[0] > UNEXPLAINED * account.limit:
+            self._backoff.refused(sent, now, self._rate or self._even, floor=FLOOR * self._even)
+        else:
+            account.book.shut()
 
     def lost(self, call: int, now: float) -> None:
         """No answer. The server may have counted the call: it stays debited until a later answer shows the truth."""

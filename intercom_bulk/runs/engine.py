@@ -64,6 +64,7 @@ class Execution:
         self._items = Selection(plan, self._guard, self._reading, self._tally, clock, self._settle)
         self._acting = 0
         self._prepared = False
+        self._early: list[Page] = []
         self._ready: list[Outcome] = []
         self._ending: RunState | None = None
         self._reason: str | None = None
@@ -167,9 +168,14 @@ class Execution:
         self._reading.read_on(rate=rate, room=room if hungry else 0, on_page=self._on_page, on_error=self._fatal)
 
     def _on_page(self, page: Page) -> None:
-        fresh = self._ledger.stage(page, self._reading.pass_number)
+        if not self._prepared:
+            self._early.append(page)
+            return
+        effects = {item.id: self._items.weigh(item) for item in page.items}
+        fresh = self._ledger.stage(page, self._reading.pass_number, effects)
         self._reading.new_items += len(fresh)
-        self._items.add(fresh)
+        for item in fresh:
+            self._items.add(item, effects[item.id])
         refuse = self._plan.options.refuse_above
         known = max(self._reading.total or 0, self._reading.known)
         if refuse is not None and known > refuse and self._tally.attempted == 0:
@@ -212,6 +218,9 @@ class Execution:
 
     def _on_prepared(self, _: None) -> None:
         self._prepared = True
+        early, self._early = self._early, []
+        for page in early:
+            self._on_page(page)
 
     def _fatal(self, error: Exception) -> None:
         """Nothing can go on. Before the first write the caller gets the error itself, and always when it is a bug."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intercom_bulk.runs.database import Database
-from intercom_bulk.runs.model import ITEM_TRANSITIONS, Item, Outcome, Page, Status
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,19 +48,26 @@ class Ledger:
     def atomic(self) -> AbstractContextManager[None]:
         return self._database.atomic()
 
-    def stage(self, page: Page, pass_number: int) -> list[Item]:
-        """Record a page and the cursor after it; the items that this run had not seen before."""
+    def stage(
+        self, page: Page, pass_number: int, effects: Mapping[str, Effect | Exception | None] | None = None
+    ) -> list[Item]:
+        """Record a page and the cursor after it; the items that this run had not seen before.
+
+        `effects`, by item id: what the action would change. Kept from here on, so that an undo has its `before`.
+        """
         after = page.after
         self._database.execute(
             "INSERT INTO slice VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pass, key) DO UPDATE SET"
             " cursor=excluded.cursor, position=excluded.position, until=excluded.until, done=excluded.done",
             (pass_number, after.key, after.cursor, after.position, after.lo, after.hi, after.until, int(after.done)),
         )
-        return [item for item in page.items if self._is_new(item)]
+        known = effects or {}
+        return [item for item in page.items if self._is_new(item, known.get(item.id))]
 
-    def _is_new(self, item: Item) -> bool:
-        sql = "INSERT INTO item (id, status) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        return self._database.execute(sql, (item.id, Status.STAGED)) == 1
+    def _is_new(self, item: Item, effect: Effect | Exception | None) -> bool:
+        before, after = (_json(effect.before), _json(effect.after)) if isinstance(effect, Effect) else (None, None)
+        sql = "INSERT INTO item (id, status, before, after) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        return self._database.execute(sql, (item.id, Status.STAGED, before, after)) == 1
 
     def start(self, items: Iterable[Item], now: float) -> None:
         """The intent, before anything leaves the machine."""
@@ -71,7 +78,7 @@ class Ledger:
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Outcomes, final or `unknown`. Raises `ValueError` for a step that no item may take."""
         sql = (
-            "UPDATE item SET status=?, at=?, code=?, message=?, request_id=?, before=?, after=?, detail=?"
+            "UPDATE item SET status=?, at=?, code=?, message=?, request_id=?, detail=?"
             " WHERE id=? AND status IN (SELECT value FROM json_each(?))"
         )
         rows = [(*_row(outcome), outcome.item_id, _ORIGINS[outcome.status]) for outcome in outcomes]
@@ -122,10 +129,12 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         outcome.code,
         outcome.message,
         outcome.request_id,
-        None if outcome.before is None else json.dumps(outcome.before, default=str),
-        None if outcome.after is None else json.dumps(outcome.after, default=str),
         outcome.detail,
     )
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _outcome(row: tuple[object, ...]) -> Outcome:

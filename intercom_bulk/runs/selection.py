@@ -10,7 +10,7 @@ from intercom_bulk.runs.model import Effect, Item, Outcome, Status
 from intercom_bulk.runs.verdicts import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.guard import Guard
@@ -54,8 +54,24 @@ class Selection:
     def __len__(self) -> int:
         return len(self._staged)
 
-    def add(self, items: Iterable[Item]) -> None:
-        self._staged.extend(items)
+    def weigh(self, item: Item) -> Effect | Exception | None:
+        """What the action would change on it; user code's own error stays with its item."""
+        try:
+            return self._plan.action.effect(item)
+        except Exception as error:  # noqa: BLE001  user code: one item's failure, not the run's
+            return error
+
+    def add(self, item: Item, effect: Effect | Exception | None) -> None:
+        """Queue an item; what the source said of it is not kept. One that needs no request settles here, for free."""
+        if isinstance(effect, Exception):
+            self._settle(judge(item, effect, attempts=0, at=self._clock.time()).outcome)
+            return
+        if effect is not None:
+            self._effects[item.id] = effect
+        if effect is not None and effect.is_done:
+            self._skip(item, "already_done", "It already is as this run would leave it.")
+        else:
+            self._staged.append(Item(item.id))
 
     def again(self, item: Item) -> None:
         """To the front: it has been waiting longest."""
@@ -92,11 +108,12 @@ class Selection:
         room, chosen = self._room(free), list[Item]()
         while len(chosen) < room and self.has_next():
             item = self._staged.popleft()
+            if self._plan.dry_run:
+                self._tally.would_change += 1
+                self._skip(item, "dry_run", "Dry run: it would be changed.")
+                continue
             earlier = self._tries.get(item.id)
-            if earlier is None:
-                if not self._needs_request(item):
-                    continue
-                self._tally.attempted += 1
+            self._tally.attempted += earlier is None
             self._tries[item.id] = Try(earlier.number + 1 if earlier else 1, self._clock.monotonic())
             chosen.append(item)
         return chosen
@@ -114,24 +131,6 @@ class Selection:
     def has_next(self) -> bool:
         """Whether there is an item to take: a second try is not a second item under `max_items`."""
         return bool(self._staged) and (not self._tally.is_spent() or self._staged[0].id in self._tries)
-
-    def _needs_request(self, item: Item) -> bool:
-        """Whether the item takes a request; if not it settles here, for free."""
-        try:
-            effect = self._plan.action.effect(item)
-        except Exception as error:  # noqa: BLE001  user code: one item's failure, not the run's
-            self._settle(judge(item, error, attempts=0, at=self._clock.time()).outcome)
-            return False
-        if effect is not None:
-            self._effects[item.id] = effect
-        if effect is not None and effect.is_done:
-            self._skip(item, "already_done", "It already is as this run would leave it.")
-            return False
-        if self._plan.dry_run:
-            self._tally.would_change += 1
-            self._skip(item, "dry_run", "Dry run: it would be changed.")
-            return False
-        return True
 
     def _skip(self, item: Item, code: str, message: str) -> None:
         self._settle(Outcome(item.id, Status.SKIPPED, code, message, at=self._clock.time()))

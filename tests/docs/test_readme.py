@@ -79,10 +79,11 @@ def test_a_program_runs_and_does_once_what_it_says(
 
 
 @pytest.mark.parametrize("snippet", TESTS, ids=lambda snippet: snippet.place)
-def test_a_test_passes(snippet: Snippet, run: Run, tmp_path: Path) -> None:
+def test_a_test_passes(snippet: Snippet, run: Run, environment: dict[str, str], tmp_path: Path) -> None:
     program = tmp_path / "test_snippet.py"
     program.write_text(snippet.text)
-    ended = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", program)
+    plain = {**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ended = run("-m", "pytest", "-q", "-p", "no:cacheprovider", program, env=plain)
     assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
 

@@ -169,7 +169,7 @@ def test_calls_of_foreign_code_are_counted_and_their_cost_learned(limit: int, co
 
 @pytest.mark.parametrize(("limit", "jobs", "most"), [(83, 35, 2.5), (1667, 300, 3.0), (1667, 600, 3.5)])
 def test_a_small_job_is_not_spread(limit: int, jobs: int, most: float) -> None:
-    world = World(Server(lambda _: limit, phase=5.0), [Client(Pace(), jobs=jobs)], 60).run()
+    world = World(Server(lambda _: limit), [Client(Pace(), jobs=jobs)], 60).run()
     assert world.clients[0].done_at <= most
     assert refusals(world) == 0
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import ITEM_TRANSITIONS, Item, Outcome, Page, Slice, Status
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,9 @@ def test_an_item_is_new_once(ledger: Ledger) -> None:
 
 
 def test_what_is_recorded_comes_back(ledger: Ledger) -> None:
-    stage(ledger, "1")
     outcome = Outcome("1", Status.DONE, None, None, 1, {"state": "open"}, {"state": "closed"}, "req", 12.5)
+    with ledger.atomic():
+        ledger.stage(Page([ITEM], Slice("0")), 1, {"1": Effect({"state": "open"}, {"state": "closed"})})
     with ledger.atomic():
         ledger.start([ITEM], 10.0)
         ledger.settle([outcome])
