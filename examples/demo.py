@@ -36,7 +36,7 @@ def main() -> int:
                 INTRODUCTION.format(url=sandbox.url, limit=sandbox.options.limit_per_minute, team=TEAM, **vars(given))
             )
             sys.stdout.flush()
-            summary = bulk_close_hybrid(TEAM, admin_id=sandbox.admin_id, **sandbox.settings_kwargs())
+            summary = bulk_close_hybrid(TEAM, **sandbox.settings_kwargs())
             found = report(summary, sandbox)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Bulk operations on Intercom workspaces: paced to the API's own limit, accounted for item by item."""
 
 from intercom_bulk.api.pages import Endpoint
+from intercom_bulk.display import ProgressLine
 from intercom_bulk.errors import (
     ApiError,
     Gone,
@@ -20,6 +21,7 @@ from intercom_bulk.errors import (
     UsageError,
 )
 from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
+from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.settings import Settings
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
@@ -43,7 +45,9 @@ __all__ = [
     "IntercomBulkUpdater",
     "ItemIdError",
     "Outcome",
+    "OutcomeStream",
     "Progress",
+    "ProgressLine",
     "QueryError",
     "RateLimited",
     "Rejected",

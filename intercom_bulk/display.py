@@ -23,8 +23,10 @@ class ProgressLine:
         self._live = self._out.isatty()
         self._drawn = 0
         self._next = 0.0
+        self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
+        self._last = progress
         if self._live:
             text = line_of(progress, self._width)
             self._out.write("\r" + text.ljust(self._drawn))
@@ -32,6 +34,12 @@ class ProgressLine:
         elif progress.elapsed >= self._next:
             self._next = progress.elapsed + QUIET
             self._out.write(line_of(progress, 0) + "\n")
+        self._out.flush()
+
+    def interrupted(self) -> None:
+        """The last word when somebody stopped the run: what was done stays done."""
+        said = line_of(self._last, 0) if self._last is not None else "before the first item"
+        self._out.write(("\n" if self._live else "") + f"Stopped: {said}; nothing more is sent.\n")
         self._out.flush()
 
     def finish(self, summary: Summary) -> None:

@@ -29,10 +29,10 @@ WINDOW = 10.0
 class Workspace:
     """One Intercom workspace, as one token sees it. Shared by everything that runs against it in this process."""
 
-    def __init__(self, settings: Settings, *, reserve: float = 0.05, share: float = 1.0, clock: Clock = SYSTEM) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM) -> None:
         self.settings = settings
         self.clock = clock
-        self.governor = Governor(reserve=reserve, share=share, clock=clock)
+        self.governor = Governor(clock=clock)
         session = transport.open_session(
             base_url=settings.base_url,
             pool_size=MAX_WORKERS + 16,

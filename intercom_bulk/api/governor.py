@@ -78,6 +78,11 @@ class Governor:
         """Whether the limit is known, or known not to be told."""
         return self._pace.known
 
+    def adjust(self, *, reserve: float, share: float) -> None:
+        """Change what is kept for others and our part of each window. Raises `UsageError` outside [0, 1)."""
+        with self._lock:
+            self._pace.adjust(reserve=reserve, share=share)
+
     def acquire(self) -> int:
         """Block until a call may leave; its number. Raises `Stopped` when the thread's run stops first."""
         _check_stop()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from intercom_bulk.api.fallback import Aimd, Backoff
 from intercom_bulk.api.window import NEVER, WIDTH, Account, Edge, Reading
+from intercom_bulk.errors import UsageError
 
 __all__ = ["Budget", "Pace", "Reading"]
 
@@ -57,12 +58,9 @@ class Pace:
     """
 
     def __init__(self, *, reserve: float = 0.05, share: float = 1.0) -> None:
-        if not (0.0 <= reserve < 1.0 and 0.0 < share <= 1.0):
-            msg = f"reserve must be in [0, 1) and share in (0, 1], not {reserve} and {share}"
-            raise ValueError(msg)
         self.known = False
-        self._reserve, self._share = reserve, share
         self._account = Account(share)
+        self.adjust(reserve=reserve, share=share)
         self._confirmed = False  # an answer has named this window
         self._doubt_since = NEVER  # only calls sent later than this can confirm
         self._closed_until = self._closed_at = NEVER
@@ -80,6 +78,13 @@ class Pace:
         self._allowed = LEAST_CALLS
 
     # -- the gate
+
+    def adjust(self, *, reserve: float, share: float) -> None:
+        """Change the policy from here on. Raises `UsageError` for shares that cannot be meant."""
+        if not (0.0 <= reserve < 1.0 and 0.0 < share <= 1.0):
+            raise UsageError(f"reserve must be in [0, 1) and share in (0, 1], not {reserve} and {share}.")
+        self._reserve, self._share = reserve, share
+        self._account.share = share
 
     def wait(self, now: float, backlog: int | None = None) -> float:
         """Seconds until to ask again, at most 0.1; 0.0: a call may leave. `backlog`: calls left of the whole job."""

@@ -169,7 +169,7 @@ class Account:
         self.flight: dict[int, float] = {}  # when each left, in order of leaving
         self.others = 0.0
         self.rtt = 0.0
-        self._share = share
+        self.share = share
         self._answers = 0
         self._blind: list[float] = []  # when they left, sorted
         self._cost = 1.0  # requests that a blind call really makes, as Remaining shows
@@ -217,7 +217,7 @@ class Account:
         mine = book.seen + book.blind + flying
         if self.others < 0.05 and book.foreign <= 0 and not book.changed:
             left = max(left, limit - mine)
-        return left, math.floor(self._share * limit + 1e-9) - mine
+        return left, math.floor(self.share * limit + 1e-9) - mine
 
     def _flying(self, since: float) -> int:
         early = 0

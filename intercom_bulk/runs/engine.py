@@ -43,6 +43,7 @@ READERS = 8
 """Threads beside those, so that a full house of actions never keeps the next page waiting."""
 TICK = 0.02
 """Seconds over which outcomes gather before they are recorded together. The number in flight allows for it."""
+FEW = 32
 MAX_PASSES = 5
 PROGRESS_EVERY = 0.25
 
@@ -85,6 +86,8 @@ class Execution:
                 self._turn()
                 ready, self._ready = self._ready, []
                 yield from ready
+        except Stopped as error:
+            self._end(RunState.STOPPED, str(error))
         except BaseException:
             self._end(RunState.STOPPED, "stopped by the caller")
             raise
@@ -107,7 +110,9 @@ class Execution:
     # -- the loop
 
     def _turn(self) -> None:
-        reports = self._workers.collect(TICK)
+        # With a few threads each one counts: what it reports is not kept waiting for company.
+        gather = 0.0 if self._plan.workers is not None and self._plan.workers <= FEW else TICK / 2
+        reports = self._workers.collect(TICK, gather)
         with self._ledger.atomic():
             for report in reports:
                 report.deliver()
@@ -147,7 +152,7 @@ class Execution:
         """Wait for what is in flight and record it; the stop signal keeps everything else from being sent."""
         self._stop.set()
         while self._workers.busy:
-            reports = self._workers.collect(TICK)
+            reports = self._workers.collect(TICK, TICK / 2)
             with self._ledger.atomic():
                 for report in reports:
                     report.deliver()
@@ -178,7 +183,7 @@ class Execution:
             self._items.add(item, effects[item.id])
         refuse = self._plan.options.refuse_above
         known = max(self._reading.total or 0, self._reading.known)
-        if refuse is not None and known > refuse and self._tally.attempted == 0:
+        if refuse is not None and known > refuse and self._tally.attempted == 0 and not self._plan.dry_run:
             text = f"{known:,} items match, more than refuse_above={refuse:,}: nothing was written."
             self._end(RunState.HALTED, text, UsageError(text))
 
@@ -212,9 +217,14 @@ class Execution:
 
         self._acting += 1
         self._breaker.sent(self._clock.monotonic())
-        self._workers.submit(
-            lambda: self._plan.action.perform(batch), on_results, lambda error: on_results([error] * len(batch))
-        )
+        try:
+            self._workers.submit(
+                lambda: self._plan.action.perform(batch), on_results, lambda error: on_results([error] * len(batch))
+            )
+        except Stopped as error:
+            self._end(RunState.STOPPED, str(error))
+            with self._ledger.atomic():
+                on_results([error] * len(batch))
 
     def _on_prepared(self, _: None) -> None:
         self._prepared = True

@@ -234,8 +234,9 @@ class Progress:
 class RunOptions:
     """Everything about a run that is not a search keyword. The defaults are the safe ones.
 
-    `reason`: why, for the record. `progress`: called about four times a second, from the thread that iterates.
-    `refuse_above`: refuse, before any write, when more items match. `canary`: how many items go first, alone (0: none).
+    `reason`: why, for the record. `progress`: called about four times a second, from the run's own thread.
+    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `canary`: how many items go
+    first, alone (0: none).
     `reserve`: share of the limit kept free for others until late in each window. `share`: hard cap on our part of it.
     `settle`: seconds from an attempt without an answer to the look at the item (None: 5 for an idempotent action,
     else the larger of the read time-out and 60). `tries`: attempts an item gets. `resend_unknown`: repeat even what
@@ -246,8 +247,8 @@ class RunOptions:
     progress: Callable[[Progress], None] | None = None
     refuse_above: int | None = None
     canary: int = 10
-    reserve: float | None = None
-    share: float | None = None
+    reserve: float = 0.05
+    share: float = 1.0
     settle: float | None = None
     tries: int = 4
     resend_unknown: bool = False
@@ -255,7 +256,11 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A run, ready to be executed. `workers` None: as many requests in flight as the rate needs."""
+    """A run, ready to be executed. `workers` None: as many requests in flight as the rate needs.
+
+    `began` (monotonic seconds) and `counted` (the gate's requests and 429s) are those of its very first request, which
+    may be earlier than the engine's start.
+    """
 
     run_id: str
     title: str
@@ -269,6 +274,8 @@ class Plan:
     settle_set: float = 5.0
     settle_append: float = 60.0
     dry_run: bool = False
+    began: float | None = None
+    counted: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,6 +299,7 @@ class Summary(Mapping[str, Any]):
     state: RunState = RunState.COMPLETED
     run_id: str = ""
     reason: str | None = None
+    dry_run: bool = False
     would_change: int = 0
     bottleneck: bool = False
     codes: Mapping[str, int] = field(default_factory=dict)
@@ -309,6 +317,11 @@ class Summary(Mapping[str, Any]):
 
     def __str__(self) -> str:
         parts = [f"{self.success:,} done", f"{self.failed:,} failed", f"{self.skipped:,} skipped"]
+        if self.dry_run:
+            parts = [
+                f"dry run: {self.would_change:,} would be changed",
+                f"{self.skipped - self.would_change:,} would not",
+            ]
         if self.unknown:
             parts.append(f"{self.unknown:,} to review")
         if self.unprocessed:

@@ -99,7 +99,7 @@ class Selection:
         """Sweeps, and a refusal without a count, read everything before they act."""
         if self._reading.finished:
             return False
-        if self._plan.options.refuse_above is not None and self._reading.total is None:
+        if self._plan.options.refuse_above is not None and self._reading.total is None and not self._plan.dry_run:
             return True
         return self._reading.pass_number > 1 and len(self) < HELD
 

@@ -36,7 +36,7 @@ class OutcomeStream(Iterator[Outcome]):
         self, make_plan: Callable[[], Plan], make_ledger: Callable[[], Ledger], clock: Clock, *, ahead: int
     ) -> None:
         self._life = _Life(make_plan, make_ledger, clock, ahead)
-        self._drop = weakref.finalize(self, self._life.stop)
+        self._drop = weakref.finalize(self, self._life.abandon)
         self._drop.atexit = False
 
     def __next__(self) -> Outcome:
@@ -55,7 +55,11 @@ class OutcomeStream(Iterator[Outcome]):
         self._life.stop()
 
     def close(self) -> None:
-        """Stop the run and wait until it has recorded what was in flight."""
+        """Stop the run and wait until it has recorded what was in flight.
+
+        Outcomes not yet taken are in the ledger and the totals, but are not handed out any more; to see them all,
+        `stop()` and go on iterating.
+        """
         self._life.close()
 
     def summary(self) -> Summary:
@@ -87,11 +91,14 @@ class _Life:
         self._error: BaseException | None = None
         self._summary = Summary()
         self._over = False
+        self._reader = threading.current_thread()
+        self._abandoned = False
 
     def next(self) -> Outcome | None:
         """The next outcome, or None at the end. Raises what the run raised."""
         if self._over:
             return None
+        self._reader = threading.current_thread()
         if self._thread.ident is None:
             self._thread.start()
         outcome = self._outcomes.get()
@@ -107,6 +114,11 @@ class _Life:
         self._stopping.set()
         if self._execution is not None:
             self._execution.stop()
+
+    def abandon(self) -> None:
+        """Nobody will read on: stop, and keep what still settles for the ledger alone."""
+        self._abandoned = True
+        self.stop()
 
     def close(self) -> None:
         self.stop()
@@ -134,11 +146,22 @@ class _Life:
             if self._stopping.is_set():
                 execution.stop()
             for outcome in execution.outcomes():
-                self._outcomes.put(outcome)
+                self._offer(outcome)
         except BaseException as error:  # noqa: BLE001  handed to the caller's thread, which raises it
             self._error = error
         finally:
             if self._execution is not None:
                 self._summary = self._execution.summary(ledger.counts())
             ledger.close()
-            self._outcomes.put(None)
+            self._offer(None)
+
+    def _offer(self, outcome: Outcome | None) -> None:
+        """Hand an outcome over, as soon as there is room. A reader whose thread is dead has left without closing."""
+        while not self._abandoned:
+            if not self._reader.is_alive():
+                self.abandon()
+            try:
+                self._outcomes.put(outcome, timeout=0.1)
+            except queue.Full:
+                continue
+            return

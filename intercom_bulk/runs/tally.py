@@ -24,10 +24,10 @@ class Tally:
 
     def __init__(self, plan: Plan, began: float) -> None:
         self._plan = plan
-        self._began = began
+        self._began = began if plan.began is None else plan.began
         self._ended: float | None = None
         self._marks: deque[tuple[float, int]] = deque([(began, 0)])
-        self._before = (plan.gate.requests, plan.gate.rate_limited)
+        self._before = plan.counted or (plan.gate.requests, plan.gate.rate_limited)
         self.counts: Counter[Status] = Counter()
         self.codes: Counter[str] = Counter()
         self.attempted = 0
@@ -100,6 +100,7 @@ class Tally:
             state=state,
             run_id=self._plan.run_id,
             reason=reason,
+            dry_run=self._plan.dry_run,
             would_change=self.would_change,
             bottleneck=self.bottleneck,
             codes=dict(self.codes),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from intercom_bulk.clock import bind_stop
+from intercom_bulk.errors import Stopped
 
 if TYPE_CHECKING:
     import threading
@@ -39,7 +40,10 @@ class Workers:
     def submit(
         self, job: Callable[[], T], on_value: Callable[[T], None], on_error: Callable[[Exception], None]
     ) -> None:
-        """Run `job` in a thread; later, in `collect()`'s caller, one of the two handlers is due."""
+        """Run `job` in a thread; later, in `collect()`'s caller, one of the two handlers is due.
+
+        Raises `Stopped` when no thread will take it any more.
+        """
 
         def work() -> None:
             try:
@@ -53,15 +57,19 @@ class Workers:
             else:
                 self._reports.put(Report(lambda: on_value(value)))
 
+        try:
+            self._pool.submit(work)
+        except RuntimeError:  # the interpreter is going down
+            raise Stopped("no new work is taken on") from None
         self.busy += 1
-        self._pool.submit(work)
 
-    def collect(self, patience: float) -> list[Report]:
-        """At least one report, unless `patience` seconds pass; then whatever gathers in half as long again."""
+    def collect(self, patience: float, gather: float) -> list[Report]:
+        """At least one report, unless `patience` seconds pass; then whatever comes within `gather` seconds more."""
         reports: list[Report] = []
         try:
             reports.append(self._reports.get(timeout=patience))
-            self._clock.sleep(patience / 2)
+            if gather:
+                self._clock.sleep(gather)
             while True:
                 reports.append(self._reports.get_nowait())
         except queue.Empty:

@@ -118,7 +118,7 @@ class Sandbox:
 
     def settings_kwargs(self) -> dict[str, Any]:
         """What a client needs to know."""
-        return {"access_token": self.token, "base_url": self.url}
+        return {"access_token": self.token, "base_url": self.url, "admin_id": self.admin_id}
 
     def environ(self) -> dict[str, str]:
         """The environment variables that point a client here."""

@@ -159,7 +159,7 @@ class IntercomBulkUpdater(ABC):
     def workspace(self) -> Workspace:
         """The connection, made on first use from the attributes as they are then."""
         if self._workspace is None:
-            self._workspace = self._connect(RunOptions())
+            self._workspace = self._connect()
         return self._workspace
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
@@ -196,13 +196,16 @@ class IntercomBulkUpdater(ABC):
         _check_arguments(parallel_workers, batch_size, max_items, timeout)
         self._check_keywords(search_kwargs)
         options = options or RunOptions()
-        if self._workspace is None:
-            self._workspace = self._connect(options)
         refuse_netrc(self.perform_action, self.base_url)
         workspace = self.workspace
+        workspace.governor.adjust(reserve=options.reserve, share=options.share)
 
         def make_plan() -> Plan:
+            began = workspace.clock.monotonic()
+            counted = (workspace.governor.requests, workspace.governor.rate_limited)
             return Plan(
+                began=began,
+                counted=counted,
                 run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
                 title=type(self).__name__,
                 source=self._source(search_kwargs, float(timeout)),
@@ -255,14 +258,13 @@ class IntercomBulkUpdater(ABC):
         where = self.get_search_endpoint()
         return where if isinstance(where, Endpoint) else endpoint(where)
 
-    def _connect(self, options: RunOptions) -> Workspace:
+    def _connect(self) -> Workspace:
         settings = replace(
             self._settings,
             access_token=Token(checked_token(self.access_token)),
             base_url=checked_base_url(self.base_url),
         )
-        reserve = 0.05 if options.reserve is None else options.reserve
-        return Workspace(settings, reserve=reserve, share=1.0 if options.share is None else options.share)
+        return Workspace(settings)
 
     def _check_keywords(self, keywords: Mapping[str, Any]) -> None:
         known = accepted_keywords(self.get_search_query, keywords) | accepted_keywords(self.perform_action, keywords)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.display import ProgressLine
@@ -40,10 +41,19 @@ def bulk_close(
         logger.warning("delay=%s is ignored: the pace comes from Intercom's rate-limit headers", delay)
     line = ProgressLine() if progress == "stderr" else None
     callback = line if line is not None else progress
-    chosen = options or RunOptions(progress=callback if callable(callback) else None)
+    chosen = options or RunOptions()
+    if chosen.progress is None and callable(callback):
+        chosen = replace(chosen, progress=callback)
     connection = {name: keywords.pop(name) for name in _CONNECTION if name in keywords}
     closer = ConversationCloser(**connection)
-    summary = closer.bulk_close(team_id, parallel_workers, batch_size, max_conversations, options=chosen, **keywords)
+    try:
+        summary = closer.bulk_close(
+            team_id, parallel_workers, batch_size, max_conversations, options=chosen, **keywords
+        )
+    except KeyboardInterrupt:
+        if line is not None:
+            line.interrupted()
+        raise
     if line is not None:
         line.finish(summary)
     return summary

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversationCloser", "ConversationUpdater", "CustomAttributeUpdater", "StateChanger", "TagAssigner"]
 
+logger = logging.getLogger(__name__)
+
 STATES = ("open", "closed", "snoozed")
 COLLECTIONS = ("conversations", "contacts", "tickets")
 
@@ -25,15 +29,23 @@ COLLECTIONS = ("conversations", "contacts", "tickets")
 class ConversationUpdater(IntercomBulkUpdater):
     """Searches conversations by team and state, or by any query."""
 
+    _team_to_check: str | None = None
+
     def get_search_endpoint(self) -> str:
         return "conversations/search"
 
     def get_search_query(
-        self, *, team_id: str | int | None = None, state: str | None = None, query: Mapping[str, Any] | None = None
+        self,
+        *,
+        team_id: str | int | EllipsisType | None = ...,
+        state: str | None = None,
+        query: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """`query` is Intercom's query JSON; `team_id` (id or name) and `state` narrow it, or stand alone."""
         leaves: list[dict[str, Any]] = []
-        if team_id is not None:
+        if team_id is None or team_id == "":
+            raise UsageError("team_id is empty: give a team's id or name, or leave it out to search all teams.")
+        if not isinstance(team_id, EllipsisType):
             leaves.append({"field": "team_assignee_id", "operator": "=", "value": self._team(team_id)})
         if state is not None:
             if state not in STATES:
@@ -42,16 +54,25 @@ class ConversationUpdater(IntercomBulkUpdater):
         return _joined(query, leaves)
 
     def _team(self, team: str | int) -> int:
-        return int(self.workspace.directory.resolve("team", team))
+        """An id stands as it is, to be checked while the first page is read; a name must be looked up first."""
+        text = str(team).strip()
+        if text.isascii() and text.isdigit():
+            self._team_to_check = text
+            return int(text)
+        return int(self.workspace.directory.resolve("team", text))
 
     def prepare(self) -> None:
-        """The admin exists: otherwise each item would fail with the same 404."""
-        if self._admin_id is None:
+        """The team and the admin exist: otherwise nothing would match, or each item would fail with the same 404."""
+        self._check("team", self._team_to_check)
+        self._check("admin", self._admin_id)
+
+    def _check(self, kind: str, wanted: str | None) -> None:
+        if wanted is None:
             return
         try:
-            self.workspace.directory.resolve("admin", self._admin_id)
+            self.workspace.directory.resolve(kind, wanted)
         except Unauthorized:
-            return  # the token may write without being allowed to list admins; the canary will tell
+            logger.info("the token may not list %ss: whether %s exists will show", kind, wanted)
 
 
 class StateChanger(ConversationUpdater):

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from intercom_bulk.sandbox import Sandbox
 from intercom_bulk.testing import make_intercom_sandbox
-
-if TYPE_CHECKING:
-    from intercom_bulk.sandbox import Sandbox
 
 __all__ = ["ROOT", "Run", "make_intercom_sandbox"]
 
@@ -22,10 +19,18 @@ ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def served() -> Iterator[Sandbox]:
+    """One server for all: stopping it takes longer than most of what is run here."""
+    with Sandbox(conversations=60, contacts=20, latency_ms=2) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
-def workspace(make_intercom_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """What stands for the user's own workspace."""
-    return make_intercom_sandbox(conversations=60, contacts=20, latency_ms=2)
+def workspace(served: Sandbox) -> Sandbox:
+    """What stands for the user's own workspace: fresh, whatever was done to it before."""
+    served.reset()
+    return served
 
 
 @pytest.fixture

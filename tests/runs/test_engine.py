@@ -383,10 +383,26 @@ def test_dropping_the_iterator_stops_the_run() -> None:
     next(outcomes)
     del outcomes
     gc.collect()
+    assert_all_threads_end()
+    assert sum(action.calls.values()) < 1_000
+
+
+def test_a_reader_that_dies_without_closing_does_not_leave_the_run_hanging() -> None:
+    action = Counting()
+    outcomes = stream(Numbers(1_000_000), action)
+    reader = threading.Thread(target=lambda: next(outcomes))
+    reader.start()
+    reader.join()
+    assert_all_threads_end()
+    assert sum(action.calls.values()) < 1_000
+    assert outcomes.summary().state is RunState.STOPPED
+
+
+def assert_all_threads_end() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("intercom-bulk"):
             thread.join(timeout=10)
-    assert sum(action.calls.values()) < 1_000
+            assert not thread.is_alive()
 
 
 def test_a_stream_that_is_never_iterated_starts_nothing() -> None:
