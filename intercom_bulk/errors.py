@@ -12,6 +12,10 @@
     │   ├── Unauthorized                   mend the token or its permissions, then resume
     │   ├── Gone                           the item itself no longer exists: nothing to do
     │   └── Rejected                       mend the request: the same one would fail again
+    ├── LedgerError                      the record of a run cannot be kept or read: mend the disk or the file
+    │   ├── RunBusy                        another process works on this run: wait, or stop that one
+    │   └── UnknownRun                     there is no run of this id
+    ├── ChangedSince                     somebody changed the item since: it is left as it is
     ├── SearchError                      the search cannot be trusted to list every item
     │   ├── SearchLoop                     a cursor came back, or a page without new ids promised more
     │   └── SearchUnordered                the search ignores the sort that was asked for
@@ -24,12 +28,15 @@ from __future__ import annotations
 
 __all__ = [
     "ApiError",
+    "ChangedSince",
     "Gone",
     "IntercomBulkError",
     "ItemIdError",
+    "LedgerError",
     "QueryError",
     "RateLimited",
     "Rejected",
+    "RunBusy",
     "SearchError",
     "SearchLoop",
     "SearchUnordered",
@@ -38,6 +45,7 @@ __all__ = [
     "Transient",
     "Unauthorized",
     "UnknownNameError",
+    "UnknownRun",
     "UsageError",
 ]
 
@@ -146,6 +154,22 @@ class SearchLoop(SearchError):
 
 class SearchUnordered(SearchError):
     """Page one, or a later one, is not in the order that was asked for."""
+
+
+class LedgerError(IntercomBulkError):
+    """The record of a run cannot be kept or read. Without it nothing is sent."""
+
+
+class RunBusy(LedgerError):
+    """Another process works on this run."""
+
+
+class UnknownRun(LedgerError):
+    """There is no run of this id."""
+
+
+class ChangedSince(IntercomBulkError):
+    """The item is not as it was when this was decided: it is skipped and listed, never overwritten."""
 
 
 class Stopped(IntercomBulkError):

@@ -34,6 +34,8 @@ class Breaker:
 
     def answered(self) -> None:
         """The server answered an attempt, whatever it said."""
+        if self._closed_until is not None:
+            self._recent.clear()  # what was lost before is over: the next loss is not the last straw
         self._recent.append(False)
         self._closed_until, self._silent_since = None, None
         self._pause, self._probing = FIRST_PAUSE, False

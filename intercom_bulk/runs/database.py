@@ -1,10 +1,13 @@
-"""SQLite, the one way we use it: one writer connection, explicit transactions, named migrations."""
+"""SQLite, the one way we use it: one writer, explicit transactions, named migrations, errors in sentences."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from intercom_bulk.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,17 +17,49 @@ __all__ = ["Database"]
 
 
 class Database:
-    """A connection for one thread. Nothing is written outside `atomic()`."""
+    """A connection for one thread. Nothing is written outside `atomic()`. Raises `LedgerError` for what SQLite says.
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, durable: bool = True) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-        self._connection.execute("PRAGMA foreign_keys=ON")
-        self._migrate(migrations)
+    `durable`: a commit is on the disk when it returns (synchronous=FULL), so that what was sent is known after a power
+    cut too; without it only a crash of the process is survived, and nothing is promised. `read_only` opens a file that
+    another process may be writing.
+    """
 
-    def _migrate(self, migrations: Sequence[str]) -> None:
-        version = int(str(self.row("PRAGMA user_version")[0]))
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        *,
+        durable: bool = True,
+        read_only: bool = False,
+        check: bool = False,
+    ) -> None:
+        self._path = path
+        with self._spoken():
+            if read_only:
+                uri = f"{path.absolute().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+                self._connection.execute("PRAGMA query_only=ON")
+            else:
+                _make_private(path)
+                self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(migrations):
+            self.close()
+            raise LedgerError(f"{path.name} was written by a newer version of intercom-bulk: use that one.")
+        if check:
+            self._check()
+        if not read_only:
+            self._migrate(migrations, version)
+
+    def _check(self) -> None:
+        with self._spoken():
+            (verdict,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise LedgerError(f"{self._path.name} is damaged ({verdict}): nothing is sent; restore it or start anew.")
+
+    def _migrate(self, migrations: Sequence[str], version: int) -> None:
         for number, statements in enumerate(migrations[version:], start=version + 1):
             with self.atomic():
                 for statement in filter(str.strip, statements.split(";")):
@@ -32,32 +67,60 @@ class Database:
                 self._connection.execute(f"PRAGMA user_version={number:d}")
 
     @contextmanager
-    def atomic(self) -> Iterator[None]:
-        """All of the block or none of it."""
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _spoken(self) -> Iterator[None]:
+        """What SQLite raises, as a sentence that names the file."""
         try:
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(f"The record {self._path.name} cannot be used ({error}): {_advice(error)}") from error
+        except OSError as error:
+            raise LedgerError(f"The record {self._path.name} cannot be used: {error.strerror}.") from error
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """All of the block or none of it."""
+        with self._spoken():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
-        yield from self._connection.execute(sql, parameters)
+        with self._spoken():
+            yield from self._connection.execute(sql, parameters)
 
-    def row(self, sql: str, parameters: Sequence[object] = ()) -> tuple[object, ...]:
-        """The only row there must be."""
-        found: tuple[object, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        if found is None:
-            raise LookupError("no such row")
-        return found
+    def row(self, sql: str, parameters: Sequence[object] = ()) -> tuple[object, ...] | None:
+        """The first row, or None."""
+        return next(self.rows(sql, parameters), None)
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it changed."""
-        return self._connection.execute(sql, parameters).rowcount
+        with self._spoken():
+            return self._connection.execute(sql, parameters).rowcount
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> int:
-        return self._connection.executemany(sql, rows).rowcount
+        with self._spoken():
+            return self._connection.executemany(sql, rows).rowcount
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _make_private(path: Path) -> None:
+    """0600 from its first moment; SQLite gives its -wal and -shm files the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _advice(error: sqlite3.DatabaseError) -> str:
+    said = str(error)
+    if "full" in said:
+        return "make room on the disk, then resume."
+    if "readonly" in said or "unable to open" in said:
+        return "make the file and its folder writable for you."
+    if "locked" in said:
+        return "another process holds it; wait, or stop that one."
+    return "it is damaged or no record; restore it or start anew."

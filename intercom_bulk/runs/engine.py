@@ -15,24 +15,34 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import IntercomBulkError, RateLimited, Stopped, Transient, Unauthorized, UsageError
+from intercom_bulk.errors import (
+    IntercomBulkError,
+    LedgerError,
+    RateLimited,
+    Stopped,
+    Transient,
+    Unauthorized,
+    UsageError,
+)
 from intercom_bulk.runs.breaker import Breaker
 from intercom_bulk.runs.doubt import Doubt, Doubts, Seen, decide
 from intercom_bulk.runs.guard import Guard
+from intercom_bulk.runs.journal import Journal
 from intercom_bulk.runs.model import Item, Outcome, Receipt, RunState, Status
 from intercom_bulk.runs.reading import Reading
-from intercom_bulk.runs.selection import Selection
+from intercom_bulk.runs.selection import Selection, Try
 from intercom_bulk.runs.tally import Tally
 from intercom_bulk.runs.verdicts import judge
 from intercom_bulk.runs.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import Ledger
-    from intercom_bulk.runs.model import Page, Plan, Summary
+    from intercom_bulk.runs.model import Page, Plan, Progress, Summary
     from intercom_bulk.runs.verdicts import Verdict
+    from intercom_bulk.runs.workers import Report
 
 __all__ = ["MAX_WORKERS", "Execution"]
 
@@ -61,7 +71,9 @@ class Execution:
         self._breaker = Breaker()
         self._reading = Reading(plan.source, self._workers, clock)
         self._tally = Tally(plan, clock.monotonic())
-        self._doubts = Doubts()
+        self._doubts = Doubts(plan, self._workers, clock)
+        self._journal = Journal(ledger, plan, self._reading, clock)
+        self._paused = False
         self._items = Selection(plan, self._guard, self._reading, self._tally, clock, self._settle)
         self._acting = 0
         self._prepared = False
@@ -72,6 +84,7 @@ class Execution:
         self._error: Exception | None = None
         self._progress = plan.options.progress
         self._next_progress = 0.0
+        self.latest: Progress | None = None
 
     def outcomes(self) -> Generator[Outcome, None, None]:
         """Run. Closing the iterator stops it: what is in flight is waited for and recorded, nothing more is sent.
@@ -81,13 +94,17 @@ class Execution:
         """
         try:
             self._workers.submit(self._plan.action.prepare, self._on_prepared, self._fatal)
-            self._reading.begin()
+            self._begin()
             while not self._is_over():
                 self._turn()
                 ready, self._ready = self._ready, []
                 yield from ready
         except Stopped as error:
             self._end(RunState.STOPPED, str(error))
+        except LedgerError as error:
+            # Nothing was sent whose intent is not on the disk; what is in flight is read back when the run is resumed.
+            self._journal.is_lost = True
+            self._end(RunState.HALTED, str(error), error)
         except BaseException:
             self._end(RunState.STOPPED, "stopped by the caller")
             raise
@@ -100,31 +117,68 @@ class Execution:
         """Ask the run to end: queued items stay `staged`, those in flight are waited for. Any thread may ask."""
         self._end(RunState.STOPPED, "stopped on request")
 
-    def summary(self, recorded: Mapping[Status, int] | None = None) -> Summary:
-        """The totals: by what the ledger has `recorded` when the run is over, by our own count while it goes on."""
-        now, state = self._clock.monotonic(), self._ending or RunState.COMPLETED
-        if recorded is None:
-            recorded, state = dict(self._tally.counts), self._ending or RunState.RUNNING
-        return self._tally.summary(now, recorded, state, self._reason)
+    def summary(self) -> Summary:
+        """The totals so far, by our own count."""
+        return self._tally.summary(self._clock.monotonic(), dict(self._tally.counts), self._state(), self._reason)
+
+    def final_summary(self) -> Summary:
+        """The totals of a run that is over, by what the ledger has."""
+        return self.summary() if self._journal.is_lost else self._total()
+
+    def _total(self) -> Summary:
+        state = self._ending or RunState.COMPLETED
+        return self._tally.summary(self._clock.monotonic(), self._ledger.counts(), state, self._reason)
+
+    def pause(self) -> None:
+        """Send nothing more until `resume()`; what is in flight ends. Any thread may ask."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on after `pause()`."""
+        self._paused = False
 
     # -- the loop
+
+    def _begin(self) -> None:
+        """A new run starts reading; one that had an earlier life goes on where the ledger says it stood."""
+        found = self._journal.take_over()
+        if found is None:
+            self._reading.begin()
+            return
+        self._tally.attempted = found.attempted
+        now = self._clock.monotonic()
+        for item, attempts in found.staged:
+            self._items.take_over(item, Try(attempts, now))
+        for outcome, started_at in found.doubts:
+            since = now - max(self._clock.time() - started_at, 0.0)
+            item = Item(outcome.item_id)
+            self._items.take_over(item, Try(outcome.attempts, since), is_staged=False)
+            self._doubts.put(Doubt(item, outcome, self._plan.action.idempotent), since)
+
+    def _state(self) -> RunState:
+        if self._ending is not None:
+            return self._ending
+        if self._paused:
+            return RunState.PAUSING if self._workers.busy else RunState.PAUSED
+        return RunState.RUNNING
 
     def _turn(self) -> None:
         # With a few threads each one counts: what it reports is not kept waiting for company.
         gather = 0.0 if self._plan.workers is not None and self._plan.workers <= FEW else TICK / 2
         reports = self._workers.collect(TICK, gather)
         with self._ledger.atomic():
+            self._journal.keep(self._state())
             for report in reports:
                 report.deliver()
             chosen = self._items.choose(self._free())
             self._ledger.start(chosen, self._clock.time())
         self._send(chosen)
-        self._check_doubts()
+        self._look_at_doubts()
         self._read_on()
         self._tell()
 
     def _is_over(self) -> bool:
-        if self._workers.busy:
+        if self._workers.busy or (self._paused and self._ending is None):
             return False
         if self._ending is not None:
             return True
@@ -152,19 +206,31 @@ class Execution:
         """Wait for what is in flight and record it; the stop signal keeps everything else from being sent."""
         self._stop.set()
         while self._workers.busy:
-            reports = self._workers.collect(TICK, TICK / 2)
-            with self._ledger.atomic():
-                for report in reports:
-                    report.deliver()
+            self._record_end_of(self._workers.collect(TICK, TICK / 2))
         self._workers.close()
         self._plan.gate.set_backlog(self._plan.run_id, None)
         self._tally.end(self._clock.monotonic())
+        self._record_end_of([])
         self._tell(last=True)
+
+    def _record_end_of(self, reports: Sequence[Report]) -> None:
+        """Record what was in flight, and how the run stands. A ledger that failed is not asked again."""
+        if self._journal.is_lost:
+            return
+        try:
+            with self._ledger.atomic():
+                for report in reports:
+                    report.deliver()
+                if not self._workers.busy:
+                    self._journal.end(self._total())
+        except LedgerError as error:
+            self._journal.is_lost = True
+            self._end(RunState.HALTED, str(error), error)
 
     # -- reading
 
     def _read_on(self) -> None:
-        if self._ending is not None or self._tally.is_spent():
+        if self._ending is not None or self._paused or self._tally.is_spent():
             return
         rate = self._plan.gate.budget().rate
         ahead = max(300, 2 * self._concurrency(), math.ceil(2 * rate * self._reading.seconds))
@@ -191,8 +257,10 @@ class Execution:
 
     def _free(self) -> int:
         """How many more calls may be in flight now."""
-        if self._ending is not None or not self._prepared:
+        if self._ending is not None or self._paused or not self._prepared:
             return 0
+        if self._breaker.is_open and self._doubts.is_due():
+            return 0  # a look at an item harms nothing and answers the same question: it goes first
         free = self._concurrency() - (self._acting if self._plan.workers is None else self._workers.busy)
         return self._breaker.room(self._clock.monotonic(), free)
 
@@ -288,41 +356,28 @@ class Execution:
         if self._guard.canary_open:
             self._guard.observe(verdict.outcome)
         known = self._plan.action.idempotent if verdict.resendable is None else verdict.resendable
-        self._put_off(
-            Doubt(item, verdict.outcome, known or self._plan.options.resend_unknown),
-            self._items.current(item.id).started,
-        )
+        doubt = Doubt(item, verdict.outcome, known or self._plan.options.resend_unknown)
+        self._doubts.put(doubt, self._items.current(item.id).started)
 
-    def _put_off(self, doubt: Doubt, since: float) -> None:
-        """Look at the item once the server must be done with what was sent `since`."""
-        self._doubts.put(doubt, since + (self._plan.settle_set if doubt.resendable else self._plan.settle_append))
-
-    def _check_doubts(self) -> None:
-        if self._ending is not None:
+    def _look_at_doubts(self) -> None:
+        if self._ending is not None or self._paused or not self._prepared:
             return
         now = self._clock.monotonic()
         room = self._breaker.room(now, (self._plan.workers or MAX_WORKERS) - self._workers.busy)
-        for doubt in self._doubts.due(now, room):
+        if self._doubts.look(room, self._on_seen):
             self._breaker.sent(now)
-            self._check(doubt)
 
-    def _check(self, doubt: Doubt) -> None:
-        self._workers.submit(
-            lambda: self._plan.action.already_done(doubt.item),
-            lambda seen: self._on_checked(doubt, seen),
-            lambda error: self._on_checked(doubt, error),
-        )
-
-    def _on_checked(self, doubt: Doubt, seen: Seen) -> None:
-        self._note_answer(seen)
+    def _on_seen(self, doubt: Doubt, seen: Seen) -> None:
+        if seen is not None:
+            self._note_answer(seen)
         if isinstance(seen, (Unauthorized, RateLimited)):
             self._end(RunState.HALTED, str(seen))
         if isinstance(seen, (Unauthorized, RateLimited, Stopped)):
-            self._put_off(doubt, self._clock.monotonic())
+            self._doubts.put_back(doubt)
             return
         outcome = decide(doubt, seen, tries=self._plan.options.tries, at=self._clock.time())
         if outcome is None:
-            self._put_off(replace(doubt, checks=doubt.checks + 1), self._clock.monotonic())
+            self._doubts.look_again(doubt)
         elif outcome.status is Status.STAGED:
             self._ledger.restage([doubt.item], attempted=True)
             self._items.again(doubt.item)
@@ -341,12 +396,12 @@ class Execution:
         if not last:
             left = None if total is None else max(total - self._tally.settled, 0)
             self._plan.gate.set_backlog(self._plan.run_id, left)
+        doubts, state = len(self._doubts), self._state()
+        self.latest = self._tally.progress(now, total=total, in_flight=self._acting, in_doubt=doubts, state=state)
         if self._progress is None:
             return
-        doubts, state = len(self._doubts), self._ending or RunState.RUNNING
-        moment = self._tally.progress(now, total=total, in_flight=self._acting, in_doubt=doubts, state=state)
         try:
-            self._progress(moment)
+            self._progress(self.latest)
         except Exception:
             logger.exception("the progress callback failed and is not called again")
             self._progress = None

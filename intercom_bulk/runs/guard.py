@@ -42,7 +42,7 @@ class Guard:
     def observe(self, outcome: Outcome) -> str | None:
         """The sentence to halt with, or None. Single failures never stop a run."""
         failed = outcome.status is Status.FAILED
-        self._recent.append(outcome.code if failed else None)
+        self._recent.append(_cause(outcome) if failed else None)
         self._failures.append(failed)
         self._gone = self._gone + 1 if _is_gone(outcome) else 0
         self._target = self._target + 1 if failed and outcome.target else 0
@@ -77,6 +77,11 @@ def _canary_verdict(first: Sequence[Outcome]) -> str | None:
     if len(first) >= CANARY_FAILURES and all(_is_gone(outcome) for outcome in first):
         return f"All of the first {len(first)} items are gone: the search and the items do not agree, check the query."
     return None
+
+
+def _cause(outcome: Outcome) -> str | None:
+    """What failed it. More than one attempt means that answers were lost: 502, 503, a reset are then one cause."""
+    return outcome.code if outcome.attempts <= 1 else "no usable answer"
 
 
 def _is_gone(outcome: Outcome) -> bool:

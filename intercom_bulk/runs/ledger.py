@@ -1,29 +1,32 @@
 """What happened to each item of one run, written before and after it happens.
 
-A file per run, one writer. Items are keyed by (item, step); this version of the library knows runs of one step. The
-file is temporary for now: it keeps memory flat and the order of writes honest, and is gone when the run ends.
+A file per run, one writer. Items are keyed by (item, step); this version of the library knows runs of one step.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
-from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Status
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
+from intercom_bulk.runs.record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "Recovered"]
 
 _STATUSES = ", ".join(f"'{status}'" for status in Status)
 
 _MIGRATIONS = (
     f"""
+    CREATE TABLE run (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL) STRICT;
     CREATE TABLE item (
         id TEXT NOT NULL, step INTEGER NOT NULL DEFAULT 0, status TEXT NOT NULL CHECK (status IN ({_STATUSES})),
         attempts INTEGER NOT NULL DEFAULT 0, started_at REAL, at REAL, code TEXT, message TEXT, request_id TEXT,
@@ -31,22 +34,90 @@ _MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE slice (
         pass INTEGER NOT NULL, key TEXT NOT NULL, cursor TEXT, position REAL, lo REAL, hi REAL, until REAL,
-        done INTEGER NOT NULL, PRIMARY KEY (pass, key)
+        pages INTEGER NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (pass, key)
     ) STRICT;
     """,
 )
 
 
-class Ledger:
-    """One run's record. Every method but `close` is called inside `atomic()`, by the thread that made the ledger."""
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What an earlier life of a run left: items to go on with, attempts whose end nobody knows, and how far it read.
 
-    def __init__(self, path: Path | None = None) -> None:
+    `staged` are (item, attempts so far); `doubts` are (outcome of status `unknown`, epoch seconds of the intent);
+    `attempted` counts items ever sent.
+    """
+
+    staged: Sequence[tuple[Item, int]]
+    doubts: Sequence[tuple[Outcome, float]]
+    slices: Sequence[Slice]
+    attempted: int
+    known: int
+
+
+class Ledger:
+    """One run's record. Writing is done inside `atomic()`, by the thread that made the ledger."""
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        read_only: bool = False,
+        check: bool = False,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
         self._folder = None if path else tempfile.TemporaryDirectory(prefix="intercom-bulk-")
         where = path or Path(self._folder.name if self._folder else "") / "run.db"
-        self._database = Database(where, _MIGRATIONS, durable=path is not None)
+        durable = path is not None
+        self._database = Database(where, _MIGRATIONS, durable=durable, read_only=read_only, check=check)
+        self._on_close = on_close
 
     def atomic(self) -> AbstractContextManager[None]:
         return self._database.atomic()
+
+    # -- the run
+
+    def record(self) -> RunRecord | None:
+        """Who, why, with what, and how it stands."""
+        row = self._database.row("SELECT record FROM run")
+        return RunRecord.from_json(str(row[0])) if row is not None else None
+
+    def save(self, record: RunRecord) -> None:
+        sql = "INSERT INTO run VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET record=excluded.record"
+        self._database.execute(sql, (record.to_json(),))
+
+    def recover(self, pass_number: int) -> Recovered:
+        """Take over after another life: what was started and never settled is in doubt from now on."""
+        with self.atomic():
+            sql = "UPDATE item SET status=?, code=coalesce(code, 'interrupted'), message=coalesce(message, ?)"
+            lost = "The process ended before the answer was recorded."
+            self._database.execute(f"{sql} WHERE status=?", (Status.UNKNOWN, lost, Status.STARTED))
+            staged = [(Item(o.item_id, effect=_effect(o)), o.attempts) for o in self.outcomes(Status.STAGED)]
+            doubts = [(outcome, self._started_at(outcome.item_id)) for outcome in self.outcomes(Status.UNKNOWN)]
+            sql = "SELECT count(*), coalesce(sum(attempts > 0), 0) FROM item"
+            known, attempted = self._database.row(sql) or (0, 0)
+        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)))
+
+    def _started_at(self, item_id: str) -> float:
+        row = self._database.row("SELECT started_at FROM item WHERE id=?", (item_id,))
+        return float(str(row[0] or 0.0)) if row is not None else 0.0
+
+    # -- how far it was read
+
+    def slices(self, pass_number: int) -> list[Slice]:
+        sql = "SELECT key, lo, hi, until, cursor, position, pages, done FROM slice WHERE pass=? ORDER BY key"
+        return [_slice(row) for row in self._database.rows(sql, (pass_number,))]
+
+    def save_slice(self, part: Slice, pass_number: int) -> None:
+        """A cursor is data: written with the items before it."""
+        self._database.execute(
+            "INSERT INTO slice (pass, key, cursor, position, lo, hi, until, pages, done)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pass, key) DO UPDATE SET cursor=excluded.cursor,"
+            " position=excluded.position, until=excluded.until, pages=excluded.pages, done=excluded.done",
+            (pass_number, part.key, part.cursor, part.position, part.lo, part.hi, part.until, part.pages, part.done),
+        )
+
+    # -- items
 
     def stage(
         self, page: Page, pass_number: int, effects: Mapping[str, Effect | Exception | None] | None = None
@@ -55,12 +126,7 @@ class Ledger:
 
         `effects`, by item id: what the action would change. Kept from here on, so that an undo has its `before`.
         """
-        after = page.after
-        self._database.execute(
-            "INSERT INTO slice VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pass, key) DO UPDATE SET"
-            " cursor=excluded.cursor, position=excluded.position, until=excluded.until, done=excluded.done",
-            (pass_number, after.key, after.cursor, after.position, after.lo, after.hi, after.until, int(after.done)),
-        )
+        self.save_slice(page.after, pass_number)
         known = effects or {}
         return [item for item in page.items if self._is_new(item, known.get(item.id))]
 
@@ -76,7 +142,7 @@ class Ledger:
         self._expect(self._database.execute_many(sql, rows), len(rows))
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Outcomes, final or `unknown`. Raises `ValueError` for a step that no item may take."""
+        """Outcomes, final or `unknown`. Raises `LedgerError` for a step that no item may take."""
         sql = (
             "UPDATE item SET status=?, at=?, code=?, message=?, request_id=?, detail=?"
             " WHERE id=? AND status IN (SELECT value FROM json_each(?))"
@@ -95,24 +161,31 @@ class Ledger:
         rows = self._database.rows("SELECT status, count(*) FROM item GROUP BY status")
         return {Status(str(status)): int(str(count)) for status, count in rows}
 
-    def outcomes(self, *statuses: Status) -> Iterator[Outcome]:
-        """What is recorded of the items of these statuses, in the order they settled."""
+    def codes(self) -> dict[str, int]:
+        """How many items ended with which code."""
+        rows = self._database.rows("SELECT code, count(*) FROM item WHERE code IS NOT NULL GROUP BY code")
+        return {str(code): int(str(count)) for code, count in rows}
+
+    def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
+        """What is recorded of the items of these statuses (of all, when none is named), in the order they settled."""
         sql = (
             "SELECT id, status, code, message, attempts, before, after, request_id, at, detail FROM item"
-            " WHERE status IN (SELECT value FROM json_each(?)) ORDER BY at, id"
+            " WHERE status IN (SELECT value FROM json_each(?)) ORDER BY at * ?, id"
         )
-        for row in self._database.rows(sql, (json.dumps(statuses),)):
+        for row in self._database.rows(sql, (json.dumps(statuses or list(Status)), -1 if newest_first else 1)):
             yield _outcome(row)
 
     def close(self) -> None:
         self._database.close()
         if self._folder is not None:
             self._folder.cleanup()
+        if self._on_close is not None:
+            self._on_close()
 
     @staticmethod
     def _expect(changed: int, expected: int) -> None:
         if changed != expected:
-            raise ValueError(f"the ledger refused a step: {changed} of {expected} items were where they had to be")
+            raise LedgerError(f"the ledger refused a step: {changed} of {expected} items were where they had to be")
 
 
 _ORIGINS: Mapping[Status, str] = {
@@ -123,14 +196,7 @@ _ORIGINS: Mapping[Status, str] = {
 
 
 def _row(outcome: Outcome) -> tuple[object, ...]:
-    return (
-        outcome.status,
-        outcome.at,
-        outcome.code,
-        outcome.message,
-        outcome.request_id,
-        outcome.detail,
-    )
+    return (outcome.status, outcome.at, outcome.code, outcome.message, outcome.request_id, outcome.detail)
 
 
 def _json(value: Mapping[str, object]) -> str:
@@ -151,6 +217,19 @@ def _outcome(row: tuple[object, ...]) -> Outcome:
         at=float(str(at or 0.0)),
         detail=_text(detail),
     )
+
+
+def _effect(outcome: Outcome) -> Effect | None:
+    if outcome.before is None or outcome.after is None:
+        return None
+    return Effect(outcome.before, outcome.after)
+
+
+def _slice(row: tuple[object, ...]) -> Slice:
+    key, lo, hi, until, cursor, position, pages, done = row
+    lo, hi, until, position = (None if v is None else float(str(v)) for v in (lo, hi, until, position))
+    blank = Slice(str(key), lo, hi, until, _text(cursor), position)
+    return replace(blank, pages=int(str(pages)), done=bool(done))
 
 
 def _text(value: object) -> str | None:

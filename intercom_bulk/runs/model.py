@@ -1,8 +1,11 @@
 """The words of a run: what moves through the engine, and the seams it is plugged together at.
 
 run    running -> completed | completed_with_errors
-       running -> stopping -> stopped        (Ctrl-C, the iterator closed)
-       running -> halted                     (a guard, 401/403)
+       running -> pausing -> paused -> running
+       running -> stopped                    (Ctrl-C, the iterator closed)
+       running -> halted                     (a guard, 401/403, no room for the ledger)
+       interrupted: what a running run is called when its process is dead
+       paused, stopped, halted and interrupted runs are resumed under the same id
 
 item   staged -> started -> done | skipped | failed | unknown
        staged -> skipped | failed            (decided without a request)
@@ -67,7 +70,9 @@ class RunState(StrEnum):
     """Where a run stands."""
 
     RUNNING = "running"
-    STOPPING = "stopping"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    INTERRUPTED = "interrupted"
     STOPPED = "stopped"
     HALTED = "halted"
     COMPLETED = "completed"
@@ -75,11 +80,29 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """The fields an action writes, as they are (`before`) and as it leaves them (`after`)."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the item already is as the action would leave it."""
+        return all(key in self.before and self.before[key] == value for key, value in self.after.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to act on. `data` is what the source said of it: the search result, or empty for a bare id."""
+    """One thing to act on. `data` is what the source said of it: the search result, or empty for a bare id.
+
+    `effect`: known already, from a plan or an earlier run. `skip`: (code, sentence) why it is not to be acted on.
+    """
 
     id: str
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    effect: Effect | None = None
+    skip: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +131,6 @@ class Page:
     items: Sequence[Item]
     after: Slice
     total: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """The fields an action writes, as they are (`before`) and as it leaves them (`after`)."""
-
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the item already is as the action would leave it."""
-        return all(key in self.before and self.before[key] == value for key, value in self.after.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +268,8 @@ class RunOptions:
 class Plan:
     """A run, ready to be executed. `workers` None: as many requests in flight as the rate needs.
 
-    `began` (monotonic seconds) and `counted` (the gate's requests and 429s) are those of its very first request, which
-    may be earlier than the engine's start.
+    `facts` are fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the
+    gate's requests and 429s) are those of its very first request, which may be earlier than the engine's start.
     """
 
     run_id: str
@@ -274,6 +284,7 @@ class Plan:
     settle_set: float = 5.0
     settle_append: float = 60.0
     dry_run: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
     began: float | None = None
     counted: tuple[int, int] | None = None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.model import Page, Slice, Source
@@ -34,6 +34,7 @@ class Reading:
         self.new_items = 0
         self.total: int | None = None
         self._known_before = 0
+        self.cuts: list[Slice] = []
 
     def begin(self) -> None:
         """The next pass."""
@@ -43,6 +44,12 @@ class Reading:
         self.new_items = 0
         self._open = {part.key: part for part in self._source.open()}
         self._busy.clear()
+
+    def restore(self, pass_number: int, parts: Sequence[Slice], known: int, total: int | None) -> None:
+        """Go on where an earlier life of the run stood."""
+        self.pass_number, self.total = pass_number, total
+        self._known_before = known
+        self._open = {part.key: part for part in parts or self._source.open() if not part.done}
 
     @property
     def known(self) -> int:
@@ -90,6 +97,7 @@ class Reading:
         if halves is not None:
             for half in halves:
                 self._open[half.key] = half
+            self.cuts.extend(halves)
 
     def _take(self, page: Page, seconds: float) -> Page:
         """Take a page in: `seconds` is how long it took. The slice may have been cut while it was being read."""

@@ -56,10 +56,21 @@ class Selection:
 
     def weigh(self, item: Item) -> Effect | Exception | None:
         """What the action would change on it; user code's own error stays with its item."""
+        if item.effect is not None or item.skip is not None:
+            return item.effect
         try:
             return self._plan.action.effect(item)
         except Exception as error:  # noqa: BLE001  user code: one item's failure, not the run's
             return error
+
+    def take_over(self, item: Item, attempt: Try, *, is_staged: bool = True) -> None:
+        """An item of an earlier life of the run, with the attempts it had; not staged: its last one is in doubt."""
+        if attempt.number:
+            self._tries[item.id] = attempt
+        if item.effect is not None:
+            self._effects[item.id] = item.effect
+        if is_staged:
+            self._staged.append(Item(item.id))
 
     def add(self, item: Item, effect: Effect | Exception | None) -> None:
         """Queue an item; what the source said of it is not kept. One that needs no request settles here, for free."""
@@ -68,7 +79,9 @@ class Selection:
             return
         if effect is not None:
             self._effects[item.id] = effect
-        if effect is not None and effect.is_done:
+        if item.skip is not None:
+            self._skip(item, *item.skip)
+        elif effect is not None and effect.is_done:
             self._skip(item, "already_done", "It already is as this run would leave it.")
         else:
             self._staged.append(Item(item.id))

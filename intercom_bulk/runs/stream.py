@@ -1,8 +1,4 @@
-"""A run under way, seen from the caller's thread.
-
-The run has a thread of its own. Ctrl-C lands in the caller's, which then asks the run to stop and waits for it: no
-interrupt can cut a ledger transaction in two.
-"""
+"""A run as an iterator of its outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from intercom_bulk.runs.engine import Execution
+from intercom_bulk.runs.life import Life
 from intercom_bulk.runs.model import Outcome, Plan, Summary
 
 if TYPE_CHECKING:
@@ -33,22 +29,41 @@ class OutcomeStream(Iterator[Outcome]):
     """
 
     def __init__(
-        self, make_plan: Callable[[], Plan], make_ledger: Callable[[], Ledger], clock: Clock, *, ahead: int
+        self,
+        open_ledger: Callable[[], Ledger],
+        make_plan: Callable[[], Plan],
+        clock: Clock,
+        *,
+        ahead: int,
+        discard: Callable[[], None] = lambda: None,
     ) -> None:
-        self._life = _Life(make_plan, make_ledger, clock, ahead)
-        self._drop = weakref.finalize(self, self._life.abandon)
+        self._outcomes = outcomes = _Channel(ahead)
+        self._life = Life(
+            open_ledger, make_plan, clock, on_outcome=outcomes.offer, on_end=outcomes.end, discard=discard
+        )
+        outcomes.on_abandoned = self._life.stop
+        self._drop = weakref.finalize(self, outcomes.abandon)
         self._drop.atexit = False
+        self._over = False
 
     def __next__(self) -> Outcome:
+        if self._over:
+            raise StopIteration
+        if not self._life.has_started:
+            self._life.start()
         try:
-            outcome = self._life.next()
+            outcome = self._outcomes.take()
         except BaseException:
             self.close()
             raise
-        if outcome is None:
-            self._life.join()
-            raise StopIteration
-        return outcome
+        if outcome is not None:
+            return outcome
+        self._over = True
+        self._life.join()
+        error, self._life.error = self._life.error, None
+        if error is not None:
+            raise error
+        raise StopIteration
 
     def stop(self) -> None:
         """Ask the run to end; go on iterating to see what was in flight."""
@@ -60,7 +75,9 @@ class OutcomeStream(Iterator[Outcome]):
         Outcomes not yet taken are in the ledger and the totals, but are not handed out any more; to see them all,
         `stop()` and go on iterating.
         """
-        self._life.close()
+        self._over = True
+        self._outcomes.abandon()
+        self._life.join()
 
     def summary(self) -> Summary:
         """The totals: so far, or of the whole run when it is over."""
@@ -75,93 +92,34 @@ class OutcomeStream(Iterator[Outcome]):
         self.close()
 
 
-class _Life:
-    """The run's thread and the queue out of it. Holds no reference to the stream, so dropping that ends this."""
+class _Channel:
+    """Outcomes on their way from the run's thread to the reader's; None is the end."""
 
-    def __init__(
-        self, make_plan: Callable[[], Plan], make_ledger: Callable[[], Ledger], clock: Clock, ahead: int
-    ) -> None:
-        self._make_plan = make_plan
-        self._make_ledger = make_ledger
-        self._clock = clock
-        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(ahead)
-        self._thread = threading.Thread(target=self._run, name="intercom-bulk-run")
-        self._stopping = threading.Event()
-        self._execution: Execution | None = None
-        self._error: BaseException | None = None
-        self._summary = Summary()
-        self._over = False
+    def __init__(self, ahead: int) -> None:
+        self._waiting: queue.Queue[Outcome | None] = queue.Queue(ahead)
         self._reader = threading.current_thread()
         self._abandoned = False
+        self.on_abandoned: Callable[[], None] = lambda: None
 
-    def next(self) -> Outcome | None:
-        """The next outcome, or None at the end. Raises what the run raised."""
-        if self._over:
-            return None
+    def take(self) -> Outcome | None:
         self._reader = threading.current_thread()
-        if self._thread.ident is None:
-            self._thread.start()
-        outcome = self._outcomes.get()
-        if outcome is None:
-            self._over = True
-            self._thread.join()
-            error, self._error = self._error, None
-            if error is not None:
-                raise error
-        return outcome
+        return self._waiting.get()
 
-    def stop(self) -> None:
-        self._stopping.set()
-        if self._execution is not None:
-            self._execution.stop()
+    def end(self) -> None:
+        self.offer(None)
 
-    def abandon(self) -> None:
-        """Nobody will read on: stop, and keep what still settles for the ledger alone."""
-        self._abandoned = True
-        self.stop()
-
-    def close(self) -> None:
-        self.stop()
-        while self._thread.is_alive():
-            try:
-                self._outcomes.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        self.join()
-
-    def join(self) -> None:
-        self._over = True
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def summary(self) -> Summary:
-        if self._execution is not None and self._thread.is_alive():
-            return self._execution.summary()
-        return self._summary
-
-    def _run(self) -> None:
-        ledger = self._make_ledger()
-        try:
-            self._execution = execution = Execution(self._make_plan(), ledger, self._clock)
-            if self._stopping.is_set():
-                execution.stop()
-            for outcome in execution.outcomes():
-                self._offer(outcome)
-        except BaseException as error:  # noqa: BLE001  handed to the caller's thread, which raises it
-            self._error = error
-        finally:
-            if self._execution is not None:
-                self._summary = self._execution.summary(ledger.counts())
-            ledger.close()
-            self._offer(None)
-
-    def _offer(self, outcome: Outcome | None) -> None:
-        """Hand an outcome over, as soon as there is room. A reader whose thread is dead has left without closing."""
+    def offer(self, outcome: Outcome | None) -> None:
+        """As soon as there is room. A reader whose thread is dead has left without closing."""
         while not self._abandoned:
             if not self._reader.is_alive():
                 self.abandon()
             try:
-                self._outcomes.put(outcome, timeout=0.1)
+                self._waiting.put(outcome, timeout=0.1)
             except queue.Full:
                 continue
             return
+
+    def abandon(self) -> None:
+        """Nobody reads on: the run stops, and what still settles is for the ledger alone."""
+        self._abandoned = True
+        self.on_abandoned()

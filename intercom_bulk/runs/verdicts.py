@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import ApiError, Gone, RateLimited, Rejected, Stopped, Transient, Unauthorized, UsageError
+from intercom_bulk.errors import (
+    ApiError,
+    ChangedSince,
+    Gone,
+    RateLimited,
+    Rejected,
+    Stopped,
+    Transient,
+    Unauthorized,
+    UsageError,
+)
 from intercom_bulk.runs.model import Outcome, Status
 
 if TYPE_CHECKING:
@@ -53,6 +63,8 @@ def judge(item: Item, error: Exception, *, attempts: int, at: float) -> Verdict:
             return Verdict(outcome(Status.STAGED), unsent=True, halt=str(error))
         case Gone():
             return Verdict(outcome(Status.SKIPPED))
+        case ChangedSince():
+            return Verdict(replace(outcome(Status.SKIPPED), code="changed_since"))
         case Transient(sent=True):
             return Verdict(outcome(Status.UNKNOWN), resendable=error.resendable)
         case ApiError() | UsageError():

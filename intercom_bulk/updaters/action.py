@@ -52,8 +52,12 @@ class UpdaterAction:
         return self._updater.effect(dict(item.data)) if item.data else None
 
     def already_done(self, item: Item) -> bool | None:
-        with patience(self._timeout):
-            return self._updater.already_done(item.id)
+        token = current_call.set(Call(looking=True))
+        try:
+            with patience(self._timeout):
+                return self._updater.already_done(item.id)
+        finally:
+            current_call.reset(token)
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
         return [self._attempts.call(lambda item=item: self._once(item), resend=False) for item in batch]  # type: ignore[misc]

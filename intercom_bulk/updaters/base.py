@@ -121,7 +121,7 @@ class IntercomBulkUpdater(ABC):
         collection = self._endpoint().path.partition("/")[0]
         if type(self).effect is IntercomBulkUpdater.effect:
             return None
-        effect = self.effect(self.workspace.get(f"{collection}/{segment(item_id)}"))
+        effect = self.effect(self.request("GET", f"{collection}/{segment(item_id)}"))
         return None if effect is None else effect.is_done
 
     # -- what it gets
@@ -142,10 +142,12 @@ class IntercomBulkUpdater(ABC):
         """
         call = current_call.get()
         attempts = self.workspace.reads if is_read(method, path) else self.workspace.writes
+        if call is not None and call.looking:
+            attempts = self.workspace.looks
         try:
             answer = attempts.call(
                 lambda: self.workspace.client.send(method, path, json=json, params=params, empty_ok=empty_ok),
-                resend=is_read(method, path),
+                resend=is_read(method, path) and not (call is not None and call.looking),
             )
         except ApiError as error:
             if call is not None:
@@ -220,7 +222,7 @@ class IntercomBulkUpdater(ABC):
                 dry_run=dry_run,
             )
 
-        return OutcomeStream(make_plan, workspace.new_ledger, workspace.clock, ahead=max(batch_size, 50))
+        return OutcomeStream(workspace.new_ledger, make_plan, workspace.clock, ahead=max(batch_size, 50))
 
     def bulk_process(
         self,

@@ -27,8 +27,9 @@ __all__ = ["Call", "current_call", "failure_of_error", "failure_of_value", "refu
 
 @dataclass(slots=True)
 class Call:
-    """What `self.request` did while one `perform_action` ran."""
+    """What `self.request` did while one `perform_action` ran. `looking`: it is a read-back, which repeats itself."""
 
+    looking: bool = False
     accepted: bool = False
     request_id: str | None = None
     error: ApiError | None = None

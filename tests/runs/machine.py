@@ -139,6 +139,6 @@ def run(source: Any, action: Any, **plan: Any) -> tuple[list[Outcome], Summary]:
     try:
         execute = execution(source, action, ledger=ledger, **plan)
         outcomes = list(execute.outcomes())
-        return outcomes, execute.summary(ledger.counts())
+        return outcomes, execute.final_summary()
     finally:
         ledger.close()

@@ -187,7 +187,7 @@ def test_a_server_that_answers_nothing_is_not_hammered_and_the_items_are_not_los
     stopping = execution(Numbers(5_000), action, ledger=ledger, settle_set=60.0)
     execute_for.start()
     outcomes = list(stopping.outcomes())
-    summary = stopping.summary(ledger.counts())
+    summary = stopping.final_summary()
     ledger.close()
     assert not outcomes
     assert sum(action.calls.values()) <= 25 + 11 + 3
@@ -346,7 +346,7 @@ def stream(source: Numbers, action: Counting) -> OutcomeStream:
     def plan() -> Plan:
         return Plan(run_id="t", title="t", source=source, action=action, gate=OpenGate())
 
-    return OutcomeStream(plan, Ledger, SYSTEM, ahead=50)
+    return OutcomeStream(Ledger, plan, SYSTEM, ahead=50)
 
 
 def test_closing_the_iterator_ends_the_run_and_records_what_was_in_flight() -> None:

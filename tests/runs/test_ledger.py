@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
 
@@ -64,7 +65,7 @@ def test_a_failed_transaction_leaves_no_trace(ledger: Ledger) -> None:
             ledger.start([ITEM], 1.0)
             ledger.start([ITEM], 2.0)
 
-    with pytest.raises(ValueError, match="refused a step"):
+    with pytest.raises(LedgerError, match="refused a step"):
         twice()
     assert ledger.counts() == {Status.STAGED: 1}
 
@@ -85,7 +86,7 @@ def test_only_steps_of_the_table_are_taken(steps: list[Status]) -> None:
                     ledger.restage([ITEM], attempted=True)
                 else:
                     ledger.settle([Outcome("1", step)])
-        except ValueError:
+        except LedgerError:
             assert not allowed
         else:
             assert allowed

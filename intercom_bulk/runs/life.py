@@ -1,0 +1,118 @@
+"""One life of one run, in a thread of its own.
+
+Ctrl-C lands in the caller's thread, which then asks the run to stop and waits for it: no interrupt can cut a ledger
+transaction in two.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from intercom_bulk.runs.engine import Execution
+from intercom_bulk.runs.model import Outcome, Plan, Progress, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from intercom_bulk.clock import Clock
+    from intercom_bulk.runs.ledger import Ledger
+
+__all__ = ["Life"]
+
+
+class Life:
+    """`open_ledger` comes first, so that a record that cannot be kept is known before anything is sent; `make_plan`
+    may use the network. `on_outcome` gets each outcome, `on_end` comes last: both in the run's thread.
+    """
+
+    def __init__(
+        self,
+        open_ledger: Callable[[], Ledger],
+        make_plan: Callable[[], Plan],
+        clock: Clock,
+        *,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+        on_end: Callable[[], None] = lambda: None,
+        discard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._open_ledger = open_ledger
+        self._make_plan = make_plan
+        self._clock = clock
+        self._on_outcome = on_outcome
+        self._on_end = on_end
+        self._discard = discard
+        self._thread = threading.Thread(target=self._run, name="intercom-bulk-run")
+        self._wishes: list[str] = []
+        self._execution: Execution | None = None
+        self._summary: Summary | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def has_started(self) -> bool:
+        return self._thread.ident is not None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._wish("stop")
+
+    def pause(self) -> None:
+        self._wish("pause")
+
+    def resume(self) -> None:
+        self._wish("resume")
+
+    def join(self, timeout: float | None = None) -> None:
+        if self.has_started:
+            self._thread.join(timeout)
+
+    def progress(self) -> Progress | None:
+        """The latest moment; None before the first."""
+        return self._execution.latest if self._execution is not None else None
+
+    def summary(self) -> Summary:
+        """The totals: so far, or of the whole run when it is over."""
+        if self._summary is not None:
+            return self._summary
+        return self._execution.summary() if self._execution is not None else Summary()
+
+    def _wish(self, wish: str) -> None:
+        """Kept until there is an execution to ask."""
+        self._wishes.append(wish)
+        if self._execution is not None:
+            getattr(self._execution, wish)()
+
+    def _run(self) -> None:
+        try:
+            ledger = self._open_ledger()
+        except BaseException as error:  # noqa: BLE001  handed to the caller's thread, which raises it
+            self.error = error
+            self._on_end()
+            return
+        try:
+            self._live(ledger)
+        except BaseException as error:  # noqa: BLE001  as above
+            self.error = error
+        finally:
+            try:
+                if self._execution is not None:
+                    self._summary = self._execution.final_summary()
+            finally:
+                ledger.close()
+                if self._execution is None:
+                    self._discard()  # it never began: there is nothing to resume or to explain
+                self._on_end()
+
+    def _live(self, ledger: Ledger) -> None:
+        execution = Execution(self._make_plan(), ledger, self._clock)
+        self._execution = execution
+        for wish in list(self._wishes):
+            getattr(execution, wish)()
+        for outcome in execution.outcomes():
+            self._on_outcome(outcome)

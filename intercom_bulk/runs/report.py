@@ -1,0 +1,360 @@
+"""What happened to each item of a run, for spreadsheets (CSV), programs (JSONL) and tickets (Markdown).
+
+Outcomes are streamed: none is kept. Nothing here opens a file; hand over text files opened with `newline=""` and UTF-8
+(`utf-8-sig` when a CSV is meant for Excel, which reads others in the machine's own encoding).
+
+A cell of the CSV that a spreadsheet would run as a formula has an apostrophe in front, and so has an id that a
+spreadsheet would take for another number or a date (OWASP ASVS 1.2.10, CWE-1236). `read_ids` takes it off. Cells of the
+other columns that begin with apostrophes and then a formula get one more, so one off is always the text itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import quote, urlsplit
+
+from intercom_bulk.errors import UsageError
+from intercom_bulk.runs.model import Outcome, RunState, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from intercom_bulk.runs.record import RunRecord
+
+__all__ = ["COLUMNS", "FED_BACK", "read_ids", "write_csv", "write_jsonl", "write_markdown"]
+
+COLUMNS = (
+    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link",
+)  # fmt: skip
+FED_BACK = frozenset({Status.FAILED, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW})
+"""Failed and in doubt: what a person feeds back in. `started` in an export is an answer that never was recorded."""
+
+_FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠\t\r\n\0]")
+_MANGLED = re.compile(r"0[0-9]+|[0-9]{16,}|[0-9]+[eE][0-9]+|[0-9]+(?:[-/][0-9]+)+")
+"""Ids that a spreadsheet changes on opening: leading zeros, more than 15 digits, 1E5, dates."""
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
+"""An id that a spreadsheet has already spoiled: 2.15474E+14."""
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_JSON_UNSAFE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold but UTF-8 cannot, or what some readers take for the end of a line."""
+_INBOXES = {"api.eu.intercom.io": "app.eu.intercom.com", "api.au.intercom.io": "app.au.intercom.com"}
+
+
+def write_csv(
+    record: RunRecord, outcomes: Iterable[Outcome], out: TextIO, *, collection: str = "conversations"
+) -> None:
+    """One row per item under `COLUMNS`; `at` is ISO 8601 in UTC, `before` and `after` are JSON.
+
+    `link` opens the item in the inbox; it is empty for other collections and where the workspace is not known.
+    """
+    writer = csv.writer(out)  # CRLF, as RFC 4180 has it: with "\n" alone, a lone CR in a cell would not be quoted
+    writer.writerow(COLUMNS)
+    inbox = _inbox(record) if collection == "conversations" else None
+    writer.writerows(_row(outcome, inbox) for outcome in outcomes)
+
+
+def write_jsonl(record: RunRecord, outcomes: Iterable[Outcome], out: TextIO) -> None:
+    """The run's record, then every field of every outcome, raw: times are epoch seconds, nothing is guarded."""
+    out.write(_printable(record.to_json()) + "\n")
+    for outcome in outcomes:
+        out.write(_json({name: getattr(outcome, name) for name in _OUTCOME_FIELDS}) + "\n")
+
+
+def read_ids(lines: Iterable[str], *, statuses: Collection[Status] | None = FED_BACK) -> Iterator[str]:
+    """The ids in an export of ours, or in any CSV (comma, semicolon or tab) or JSONL, in its order, repeats included.
+
+    The column is `item_id`, else `conversation_id` or `id`, else the first; then a first row without a digit is its
+    heading. `statuses` (None: all) chooses among items that say how they ended: of a list without `item_id` and
+    `status`, every id is yielded. Ids are text from end to end. Raises `UsageError` rather than drop or guess a row.
+    """
+    rest = iter(lines)
+    first = next((line for line in rest if line.strip("\ufeff \t\r\n")), "").removeprefix("\ufeff")
+    whole = chain([first], rest)
+    entries = _json_entries(whole) if first.lstrip().startswith("{") else _csv_entries(whole, _delimiter(first))
+    for row, item_id, status in entries:
+        if _ROUNDED.fullmatch(item_id):
+            raise UsageError(f"Row {row}: a spreadsheet has rounded the id {item_id}: go back to the original file.")
+        if statuses is None or status is None or _status(status, row) in statuses:
+            yield item_id
+
+
+def write_markdown(  # noqa: PLR0913
+    record: RunRecord,
+    counts: Mapping[Status, int],
+    codes: Mapping[str, int],
+    samples: Iterable[Outcome],
+    out: TextIO,
+    *,
+    known: int | None = None,
+) -> None:
+    """A summary to paste into a ticket: what, who, why, when, totals, one example of each error, what to do next.
+
+    `samples` give the examples: the first of each code is taken. `known` is how many items the ledger has. Raises
+    ValueError, with nothing written, when the totals do not add up to it or one of them is negative.
+    """
+    totals = _totals(counts)
+    items = sum(totals.values())
+    if min(totals.values()) < 0 or items != (items if known is None else known):
+        raise ValueError(f"The totals do not add up: {totals} are {items} items, the ledger knows {known}.")
+    _write(out, f"# {_escape(record.title)}: {_words(record.state)}", "")
+    _write(out, *_table(("", ""), _facts(record)), "")
+    _write(out, "## Totals", "", *_table(("", "items"), _total_rows(totals, items, record.total)), "")
+    if codes:
+        _write(out, "## What was not done, and why", "")
+        _write(out, *_table(("code", "items", "example", "message", "request id"), _code_rows(codes, samples)), "")
+    _write(out, "## What to do next", "", *(f"- {line}" for line in _advice(record, totals)))
+
+
+_OUTCOME_FIELDS = tuple(field.name for field in fields(Outcome))
+
+
+# -- CSV and JSONL
+
+
+def _row(outcome: Outcome, inbox: str | None) -> tuple[str, ...]:
+    return (
+        _id_cell(outcome.item_id),
+        outcome.status.value,
+        str(outcome.attempts),
+        _when(outcome.at, "milliseconds") if outcome.at else "",
+        _cell(outcome.code or ""),
+        _cell(outcome.message or ""),
+        _id_cell(outcome.request_id or ""),
+        _json(outcome.before) if outcome.before is not None else "",
+        _json(outcome.after) if outcome.after is not None else "",
+        inbox + quote(_encodable(outcome.item_id), safe="") if inbox else "",
+    )
+
+
+def _cell(text: str) -> str:
+    return _encodable(f"'{text}" if _FORMULA.match(text) else text)
+
+
+def _id_cell(text: str) -> str:
+    guarded = text.startswith("'") or _FORMULA.match(text) or _MANGLED.fullmatch(text)
+    return _encodable(f"'{text}" if guarded else text)
+
+
+def _encodable(text: str) -> str:
+    """Half of an emoji, which JSON may carry, would end the export with a UnicodeEncodeError."""
+    return _SURROGATE.sub(_escaped, text)
+
+
+def _json(value: object) -> str:
+    return _printable(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _printable(line: str) -> str:
+    return _JSON_UNSAFE.sub(_escaped, line)
+
+
+def _escaped(char: re.Match[str]) -> str:
+    return f"\\u{ord(char[0]):04x}"
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _inbox(record: RunRecord) -> str | None:
+    if record.workspace is None:
+        return None
+    host = _INBOXES.get(urlsplit(record.base_url or "").hostname or "", "app.intercom.com")
+    return f"https://{host}/a/apps/{quote(record.workspace, safe='')}/inbox/conversation/"
+
+
+# -- reading ids: entries are (row, id, status or None)
+
+
+def _csv_entries(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, str, str | None]]:
+    rows = _csv_rows(lines, delimiter)
+    _, head = next(rows, (0, [""]))
+    names = [cell.strip().lower().replace(" ", "_") for cell in head]
+    name = _id_name(names)
+    column = names.index(name) if name else 0
+    status = names.index("status") if name == "item_id" and "status" in names else None
+    if name is None and re.search("[0-9]", head[0]):
+        rows = chain([(1, head)], rows)
+    for number, row in rows:
+        item_id = row[column].strip().removeprefix("'") if column < len(row) else ""
+        if not item_id:
+            raise UsageError(f"Row {number} has no id in column {column + 1} ({name or 'the first'}).")
+        yield number, item_id, None if status is None else "".join(row[status : status + 1]).strip()
+
+
+def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with something in them, by number. Strict: an open quote would swallow all the ids after it."""
+    number = 0
+    try:
+        for number, row in enumerate(csv.reader(lines, delimiter=delimiter, strict=True), start=1):
+            if any(cell.strip() for cell in row):
+                yield number, row
+    except csv.Error as error:
+        raise UsageError(f"The CSV cannot be read after row {number} ({error}): mend it, or use JSONL.") from error
+
+
+def _delimiter(head: str) -> str:
+    """Excel writes semicolons where the comma is the decimal sign."""
+    return max(",;\t", key=head.count)
+
+
+def _json_entries(lines: Iterable[str]) -> Iterator[tuple[int, str, str | None]]:
+    for number, line in enumerate(lines, start=1):
+        entry = _object(line, number) if line.strip() else {"run_id": None}
+        name = _id_name(entry)
+        item_id = entry[name] if name else None
+        if isinstance(item_id, str) and item_id:
+            yield number, item_id, str(entry["status"]) if name == "item_id" and "status" in entry else None
+        elif name or "run_id" not in entry:
+            raise UsageError(f"Row {number} has no id: it needs a text under item_id, conversation_id or id.")
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    try:
+        entry = json.loads(line, parse_int=str, parse_float=str)  # an id that is a number keeps its digits
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"Row {number} is not JSON ({error}).") from error
+    if not isinstance(entry, dict):
+        raise UsageError(f"Row {number} is not a JSON object.")
+    return entry
+
+
+def _id_name(names: Collection[str]) -> str | None:
+    """Which of them holds the id. With both, `id` may be that of a message or a contact: nobody should guess."""
+    if "item_id" in names:
+        return "item_id"
+    if "id" in names and "conversation_id" in names:
+        raise UsageError("Both id and conversation_id are there: keep the one that is meant, or call it item_id.")
+    return next((name for name in ("conversation_id", "id") if name in names), None)
+
+
+def _status(text: str, row: int) -> Status:
+    try:
+        return Status(text)
+    except ValueError:
+        raise UsageError(f"Row {row} has the status {text[:40]!r}: use one of {', '.join(Status)}.") from None
+
+
+# -- Markdown
+
+
+def _totals(counts: Mapping[Status, int]) -> dict[str, int]:
+    """Every status counts in exactly one of these."""
+    words = {
+        Status.DONE: "done",
+        Status.SKIPPED: "skipped",
+        Status.FAILED: "failed",
+        Status.UNKNOWN: "unknown",
+        Status.STARTED: "unknown",
+        Status.NEEDS_REVIEW: "needs review",
+        Status.STAGED: "unprocessed",
+    }
+    totals = dict.fromkeys(words.values(), 0)
+    for status, count in counts.items():
+        totals[words[status]] += count
+    return totals
+
+
+def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
+    of = f", of run {record.parent}" if record.parent else ""
+    yield "What", f"{record.title} ({record.kind}{of})"
+    yield "Run", record.run_id
+    if record.parameters:
+        yield "With", _json(record.parameters)
+    yield "Who", f"admin {record.by or 'not known'}, workspace {record.workspace or 'not known'}"
+    yield "Why", record.reason or "no reason was given"
+    end = record.updated_at if record.ended_at is None else record.ended_at
+    yield "When", f"{_when(record.created_at)} to {_when(end)}"
+    times = f", started {record.lives} times, the pauses included" if record.lives > 1 else ""
+    yield "How long", f"{timedelta(seconds=round(max(end - record.created_at, 0)))} (h:mm:ss){times}"
+    yield "State", f"{_words(record.state)}: {record.ended}" if record.ended else _words(record.state)
+
+
+def _total_rows(totals: Mapping[str, int], items: int, matched: int | None) -> Iterator[tuple[str, str]]:
+    for name, count in totals.items():
+        yield name, f"{count:,}"
+    yield "items known", f"{items:,}"
+    if matched is not None and matched != items:
+        yield "counted by the search at the start", f"{matched:,}"
+
+
+def _code_rows(codes: Mapping[str, int], samples: Iterable[Outcome]) -> Iterator[tuple[str, ...]]:
+    examples: dict[str, Outcome] = {}
+    for sample in samples:
+        if sample.code in codes:
+            examples.setdefault(sample.code or "", sample)
+    for code, count in sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])):
+        seen = examples.get(code)
+        example = (seen.item_id, seen.message or "", seen.request_id or "") if seen else ("", "", "")
+        yield code, f"{count:,}", *example
+
+
+def _advice(record: RunRecord, totals: Mapping[str, int]) -> Iterator[str]:
+    run, left, doubt = _escape(record.run_id), totals["unprocessed"], totals["unknown"]
+    under_way = record.state in {RunState.RUNNING, RunState.PAUSING, RunState.STOPPING}
+    if under_way:
+        yield "Wait: the run is under way, these are its numbers so far."
+    if record.is_resumable:
+        yield (
+            f"**Resume** run {run} to go on where it stood: {left:,} items known are unprocessed, {doubt:,} in doubt"
+            " are read back first."
+        )
+    elif doubt and not under_way:
+        yield f"**Look** at the {doubt:,} items in doubt: the run ended before they could be read back."
+    if totals["needs review"]:
+        yield (
+            f"**Look** at the {totals['needs review']:,} items to review, by hand: whether they were changed could not"
+            " be proved, and doing them twice would show."
+        )
+    if totals["failed"]:
+        yield f"**Retry** the {totals['failed']:,} failed items of run {run} once the causes above are mended."
+    if totals["done"] and record.kind != "undo" and not under_way:
+        yield (
+            f"**Undo** run {run} if it was a mistake: what can be taken back of the {totals['done']:,} done items is,"
+            " but not where somebody changed them since."
+        )
+    if not under_way and not record.is_resumable and totals["done"] + totals["skipped"] == sum(totals.values()):
+        yield "Nothing else: every item known is done or was skipped."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _line(head)
+    yield "|" + " --- |" * len(head)
+    for row in rows:
+        yield _line([_escape(cell) for cell in row])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+_MARKUP = re.compile(r"[\\`*\[\]|#~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_LONGEST = 500
+
+
+def _escape(text: str) -> str:
+    """One line of text that reads as it is: no markup, no HTML, no formula when the table goes on to a spreadsheet."""
+    flat = _BLANKS.sub(" ", text).strip()
+    shown = _cell(flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…")
+    return _MARKUP.sub(r"\\\g<0>", html.escape(shown, quote=False))
+
+
+def _words(state: RunState) -> str:
+    return state.value.replace("_", " ")
+
+
+def _when(at: float, timespec: str = "seconds") -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def _write(out: TextIO, *lines: str) -> None:
+    out.writelines(f"{line}\n" for line in lines)

@@ -1,0 +1,241 @@
+"""Where runs are kept: a folder with a file for each, held by its process for as long as that lives.
+
+The list of runs is read from the files themselves; a small index keeps it quick and caller-given keys unique. It can be
+deleted at any time: it is rebuilt from the files. Pruning a run is deleting its file.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
+from intercom_bulk.runs.database import Database
+from intercom_bulk.runs.ledger import Ledger
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  Windows: one process at a time is the caller's business there
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from intercom_bulk.runs.record import RunRecord
+
+__all__ = ["FileStore", "RunStore"]
+
+_INDEX = (
+    """
+    CREATE TABLE run (run_id TEXT PRIMARY KEY, run_key TEXT UNIQUE, created_at REAL NOT NULL, record TEXT NOT NULL)
+    STRICT;
+    """,
+)
+
+
+class RunStore(Protocol):
+    """Runs by id. One process at a time works on a run; any may read it."""
+
+    def create(self, record: RunRecord) -> Ledger:
+        """A new run, held by this process. Raises `RunBusy` when its `run_key` is taken: see `find_key`."""
+
+    def open(self, run_id: str) -> Ledger:
+        """An existing run, held by this process. Raises `RunBusy` with who holds it, `UnknownRun`."""
+
+    def read(self, run_id: str) -> Ledger:
+        """An existing run, to look at; its process may be writing."""
+
+    def record(self, run_id: str) -> RunRecord:
+        """How a run stands; `interrupted` when its process is dead."""
+
+    def records(self) -> Iterator[RunRecord]:
+        """All runs, newest first."""
+
+    def find_key(self, run_key: str) -> str | None:
+        """The id of the run that was started with this key."""
+
+    def remember(self, record: RunRecord) -> None:
+        """Note in the list how a run stands."""
+
+    def delete(self, run_id: str) -> None:
+        """Forget a run. Raises `RunBusy` while somebody works on it."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    """A lock that ends with the process, however that ends (flock; kill -9 frees it at once)."""
+
+    descriptor: int
+
+    def release(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class FileStore:
+    """Runs as files `<run_id>.db` in one folder, 0700, files 0600."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, record: RunRecord) -> Ledger:
+        self._make_folder()
+        hold = self._hold(record.run_id)
+        try:
+            self._reserve(record)
+            ledger = Ledger(self._path(record.run_id), on_close=hold.release)
+            with ledger.atomic():
+                ledger.save(record)
+        except BaseException:
+            hold.release()
+            raise
+        return ledger
+
+    def open(self, run_id: str) -> Ledger:
+        path = self._existing(run_id)
+        hold = self._hold(run_id)
+        try:
+            return Ledger(path, check=True, on_close=hold.release)
+        except BaseException:
+            hold.release()
+            raise
+
+    def read(self, run_id: str) -> Ledger:
+        return Ledger(self._existing(run_id), read_only=True)
+
+    def record(self, run_id: str) -> RunRecord:
+        ledger = self.read(run_id)
+        try:
+            record = ledger.record()
+        finally:
+            ledger.close()
+        if record is None:
+            raise LedgerError(f"{run_id} has no record of its run: it ended before it began; prune it.")
+        return record if self._is_held(run_id) else record.seen_dead()
+
+    def records(self) -> Iterator[RunRecord]:
+        for path in sorted(self._folder.glob("*.db"), reverse=True):
+            if path.stem == "index":
+                continue
+            try:
+                yield self.record(path.stem)
+            except LedgerError:
+                continue  # damage stays local: one unreadable file does not hide the others
+
+    def find_key(self, run_key: str) -> str | None:
+        if not self._folder.is_dir():
+            return None
+        with _Index(self._folder) as index:
+            row = index.row("SELECT run_id FROM run WHERE run_key=?", (run_key,))
+        return str(row[0]) if row is not None else None
+
+    def remember(self, record: RunRecord) -> None:
+        with _Index(self._folder) as index, index.atomic():
+            index.execute(
+                "INSERT INTO run VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET record=excluded.record",
+                (record.run_id, record.run_key, record.created_at, record.to_json()),
+            )
+
+    def rebuild(self) -> int:
+        """Make the index anew from the files; how many runs there are."""
+        for leftover in self._folder.glob("index.db*"):
+            leftover.unlink()
+        records = list(self.records())
+        for record in records:
+            self.remember(record)
+        return len(records)
+
+    def delete(self, run_id: str) -> None:
+        path = self._existing(run_id)
+        hold = self._hold(run_id)
+        try:
+            with _Index(self._folder) as index, index.atomic():
+                index.execute("DELETE FROM run WHERE run_id=?", (run_id,))
+            for suffix in ("-wal", "-shm", ""):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._lock_path(run_id).unlink(missing_ok=True)
+        finally:
+            hold.release()
+
+    def _reserve(self, record: RunRecord) -> None:
+        if record.run_key is not None and self.find_key(record.run_key) is not None:
+            raise RunBusy(f"The key {record.run_key!r} belongs to run {self.find_key(record.run_key)} already.")
+        try:
+            self.remember(record)
+        except LedgerError as error:
+            taken = self.find_key(record.run_key) if record.run_key is not None else None
+            if taken is None:
+                raise
+            raise RunBusy(f"The key {record.run_key!r} belongs to run {taken} already.") from error
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(
+                f"The folder for runs cannot be made ({error.strerror}): set INTERCOM_BULK_HOME."
+            ) from error
+
+    def _path(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.db"
+
+    def _lock_path(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.lock"
+
+    def _existing(self, run_id: str) -> Path:
+        path = self._path(run_id)
+        if path.parent != self._folder or not path.is_file():
+            raise UnknownRun(f"There is no run {run_id[:60]!r} in {self._folder}.")
+        return path
+
+    def _hold(self, run_id: str) -> _Hold:
+        try:
+            descriptor = os.open(self._lock_path(run_id), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise LedgerError(
+                f"The folder for runs cannot be written ({error.strerror}): set INTERCOM_BULK_HOME."
+            ) from error
+        if fcntl is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = os.read(descriptor, 200).decode(errors="replace")
+                os.close(descriptor)
+                raise RunBusy(
+                    f"Run {run_id} is held by {holder or 'another process'}: wait for it, or stop it."
+                ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        return _Hold(descriptor)
+
+    def _is_held(self, run_id: str) -> bool:
+        if fcntl is None:
+            return False
+        try:
+            descriptor = os.open(self._lock_path(run_id), os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+class _Index(Database):
+    """The list of runs; opened for one look at a time, because several processes share it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "index.db", _INDEX, durable=False)
+
+    def __enter__(self) -> _Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
