@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Common", "Member", "News", "Peers", "Report", "grant", "merge", "told_of"]
+__all__ = ["Common", "Member", "News", "Peers", "Report", "grant", "lift", "merge"]
 
 WIDTH = 10.0
 NEVER = float("-inf")
@@ -81,6 +81,7 @@ class Report:
 
     member: Member
     common: Common | None = None
+    start: float = 0.0
     want: int = 0
     most: float = 0.0
     past_most: float = LATER
@@ -118,29 +119,24 @@ class Peers:
                 return max(self.taken - sent, 0.0)
         return self.taken
 
-    def learn(self, now: float, peers: Sequence[Member], reset: int, share: float) -> None:
-        """Replace what was known."""
-        spent = [(member, *told_of(member, reset)) for member in peers]
+    def learn(self, now: float, peers: Sequence[Member], window: tuple[int, float], share: float) -> None:
+        """Replace what was known. `window`: its name and when it began."""
+        spent = [(member, *_told_of(member, *window)) for member in peers]
         self.taken = sum(sent + held for _, sent, held in spent)
         self.beneath = sum(sent + held for member, sent, held in spent if member.share <= share)
         self.told.append((now, sum(sent for _, sent, _ in spent)))
 
 
-def told_of(member: Member, reset: int) -> tuple[float, float]:
+def _told_of(member: Member, reset: int, start: float) -> tuple[float, float]:
     """Calls of that window a process may have sent, and those it may still send unasked."""
     ahead = round((member.reset - reset) / WIDTH)
     if ahead == 0:
         return member.mine, member.lease
     if ahead == 1:
         return member.past, 0.0 if member.confirmed else member.lease
-    if ahead == -1:  # it has not looked since: what it had in flight may be counted here
+    if ahead == -1 and member.at >= start - ASTRAY:  # it has not looked since: what it had in flight may be counted here
         return member.flying, member.lease
     return 0.0, 0.0
-
-
-def astray(member: Member, start: float) -> bool:
-    """Whether a row of the window before says nothing of the one that began at `start`."""
-    return member.at < start - ASTRAY
 
 
 def merge(told: Common | None, mine: Common | None, now: float) -> Common | None:
@@ -150,10 +146,10 @@ def merge(told: Common | None, mine: Common | None, now: float) -> Common | None
     if told is None or mine is None:
         return told or mine
     newer, older = (mine, told) if mine.edge_at >= told.edge_at else (told, mine)
-    if abs((mine.reset - told.reset + 5) % 10 - 5) > 0:
+    if (mine.reset - told.reset) % 10:
         return newer  # the server's windows have moved
     reset = max(mine.reset, told.reset)
-    newer, older = _lift(newer, reset), _lift(older, reset)
+    newer, older = lift(newer, reset), lift(older, reset)
     fresh = max((told, mine), key=lambda one: one.read_at)
     left, left_at = min((one.left, -one.left_at) for one in (newer, older))
     past_left, past_left_at = min((one.past_left, -one.past_left_at) for one in (newer, older))
@@ -174,7 +170,7 @@ def merge(told: Common | None, mine: Common | None, now: float) -> Common | None
     )
 
 
-def _lift(common: Common, reset: int) -> Common:
+def lift(common: Common, reset: int) -> Common:
     """The same seen from a later window."""
     windows = round((reset - common.reset) / WIDTH)
     if windows <= 0:
@@ -198,13 +194,13 @@ def _lift(common: Common, reset: int) -> Common:
 def grant(report: Report, peers: Sequence[Member]) -> int:
     """How many calls the process may have on top of its lease."""
     me = report.member
-    current = [(member, sum(told_of(member, me.reset))) for member in peers]
+    current = [(member, sum(_told_of(member, me.reset, report.start))) for member in peers]
     mine = me.mine + me.lease
     free = min(
         report.most - mine - sum(spent for _, spent in current),
         report.share_most - mine - sum(spent for member, spent in current if member.share <= me.share),
     )
     if not me.confirmed:
-        before = sum(sum(told_of(member, me.reset - int(WIDTH))) for member in peers)
+        before = sum(sum(_told_of(member, me.reset - int(WIDTH), report.start - WIDTH)) for member in peers)
         free = min(free, report.past_most - me.past - me.lease - before)
     return max(0, min(report.want, int(free + 1e-9)))

@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from intercom_bulk.api.peers import Common, Peers
+from intercom_bulk.api.peers import Common, Peers, lift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +89,14 @@ class Edge:
     def start(self) -> float:
         return self.end - WIDTH
 
-    def adopt(self, common: Common, *, newer: bool) -> int:
-        """Take over what other processes found out. `newer`: their edge too. The windows stepped over."""
-        passed = max(round((common.reset - self.reset) / WIDTH), 0)
+    def adopt(self, common: Common, *, corrected: bool) -> int:
+        """Take over what other processes found out, and where they saw the end if that is `corrected`; the windows
+        stepped over.
+        """
+        passed = round((common.reset - self.reset) / WIDTH)
         if passed:
             self._step(passed)
-        if newer:
+        if corrected:
             self._shift(common.end - self.end)
             self.slack = common.slack
         self.last_old = max(self.last_old, common.last_old - self.start)
@@ -360,11 +362,13 @@ class Account:
         if self.limit != common.limit and (newer_limit or self.limit is None):
             self._set_limit(common.limit)
         edge, limit = self.edge, float(self.limit or 0)
+        if edge is not None:
+            common = lift(common, edge.reset)
         if edge is None or (common.reset - edge.reset) % 10:
             self.edge = Edge(common.reset, common.end, common.slack)
             self.book, self.past, windows = Book(limit), Book(limit), 1
         else:
-            windows = edge.adopt(common, newer=common.edge_at > self._edge_at)
+            windows = edge.adopt(common, corrected=common.edge_at > self._edge_at)
             if windows:
                 self._turn_page(windows)
         edge = self.edge
@@ -377,17 +381,25 @@ class Account:
             self.book.shut()
         return windows
 
-    def meet(self, now: float, peers: Sequence[Member]) -> None:
-        """What the other processes have taken, and so what strangers must have."""
-        if self.edge is None:
+    def meet(self, now: float, common: Common | None, peers: Sequence[Member]) -> None:
+        """What the other processes have taken, and so what strangers must have: of `common`, for what we read since may
+        count calls that nobody has told us of.
+        """
+        edge = self.edge
+        if edge is None:
             return
-        mine = self.mine()
-        for book, reset, own in ((self.book, 0, mine[0]), (self.past, int(WIDTH), mine[1])):
-            book.peers.learn(now, peers, self.edge.reset - reset, self.share)
-            foreign = float(self.limit or 0) - book.left - own - book.peers.taken
-            book.peers.foreign = foreign
-            if not book.changed:
-                book.foreign = max(book.foreign, foreign)
+        windows = ((self.book, edge.reset, edge.start), (self.past, edge.reset - int(WIDTH), edge.start - WIDTH))
+        for book, reset, start in windows:
+            book.peers.learn(now, peers, (reset, start), self.share)
+        if common is not None and common.reset == edge.reset:
+            self._suspect(self.book, min(common.left, common.limit), self.mine()[0])
+            self._suspect(self.past, min(common.past_left, common.limit), self.mine()[1])
+
+    def _suspect(self, book: Book, left: float, mine: float) -> None:
+        foreign = float(self.limit or 0) - left - mine - book.peers.taken
+        book.peers.foreign = foreign
+        if not book.changed:
+            book.foreign = max(book.foreign, foreign)
 
     def part(self) -> None:
         """The others tell nothing any more: to us they are strangers."""

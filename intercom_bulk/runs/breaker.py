@@ -52,6 +52,10 @@ class Breaker:
         elif sum(self._recent) >= LOST:
             self._closed_until = now + self._pause
 
+    def untold(self) -> None:
+        """What went out as a probe turned out to be no request at all."""
+        self._probing = False
+
     def room(self, now: float, wanted: int) -> int:
         """How many attempts may be sent now, of those wanted."""
         if self._closed_until is None:

@@ -368,7 +368,9 @@ class Execution:
             self._breaker.sent(now)
 
     def _on_seen(self, doubt: Doubt, seen: Seen) -> None:
-        if seen is not None:
+        if seen is None:
+            self._breaker.untold()
+        else:
             self._note_answer(seen)
         if isinstance(seen, (Unauthorized, RateLimited)):
             self._end(RunState.HALTED, str(seen))

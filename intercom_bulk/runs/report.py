@@ -86,7 +86,7 @@ def read_ids(lines: Iterable[str], *, statuses: Collection[Status] | None = FED_
             yield item_id
 
 
-def write_markdown(  # noqa: PLR0913
+def write_markdown(
     record: RunRecord,
     counts: Mapping[Status, int],
     codes: Mapping[str, int],
@@ -114,6 +114,7 @@ def write_markdown(  # noqa: PLR0913
 
 
 _OUTCOME_FIELDS = tuple(field.name for field in fields(Outcome))
+_FINISHED = frozenset({RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS})
 
 
 # -- CSV and JSONL
@@ -176,13 +177,13 @@ def _inbox(record: RunRecord) -> str | None:
 
 def _csv_entries(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, str, str | None]]:
     rows = _csv_rows(lines, delimiter)
-    _, head = next(rows, (0, [""]))
+    first, head = next(rows, (1, [""]))
     names = [cell.strip().lower().replace(" ", "_") for cell in head]
     name = _id_name(names)
     column = names.index(name) if name else 0
     status = names.index("status") if name == "item_id" and "status" in names else None
     if name is None and re.search("[0-9]", head[0]):
-        rows = chain([(1, head)], rows)
+        rows = chain([(first, head)], rows)
     for number, row in rows:
         item_id = row[column].strip().removeprefix("'") if column < len(row) else ""
         if not item_id:
@@ -208,12 +209,14 @@ def _delimiter(head: str) -> str:
 
 def _json_entries(lines: Iterable[str]) -> Iterator[tuple[int, str, str | None]]:
     for number, line in enumerate(lines, start=1):
-        entry = _object(line, number) if line.strip() else {"run_id": None}
+        if not line.strip():
+            continue
+        entry = _object(line, number)
         name = _id_name(entry)
         item_id = entry[name] if name else None
         if isinstance(item_id, str) and item_id:
             yield number, item_id, str(entry["status"]) if name == "item_id" and "status" in entry else None
-        elif name or "run_id" not in entry:
+        elif name or "run_id" not in entry:  # the record of a run is the one line without an item
             raise UsageError(f"Row {number} has no id: it needs a text under item_id, conversation_id or id.")
 
 
@@ -299,7 +302,7 @@ def _code_rows(codes: Mapping[str, int], samples: Iterable[Outcome]) -> Iterator
 
 def _advice(record: RunRecord, totals: Mapping[str, int]) -> Iterator[str]:
     run, left, doubt = _escape(record.run_id), totals["unprocessed"], totals["unknown"]
-    under_way = record.state in {RunState.RUNNING, RunState.PAUSING, RunState.STOPPING}
+    under_way = not record.is_resumable and record.state not in _FINISHED
     if under_way:
         yield "Wait: the run is under way, these are its numbers so far."
     if record.is_resumable:
@@ -321,7 +324,7 @@ def _advice(record: RunRecord, totals: Mapping[str, int]) -> Iterator[str]:
             f"**Undo** run {run} if it was a mistake: what can be taken back of the {totals['done']:,} done items is,"
             " but not where somebody changed them since."
         )
-    if not under_way and not record.is_resumable and totals["done"] + totals["skipped"] == sum(totals.values()):
+    if record.state in _FINISHED and totals["done"] + totals["skipped"] == sum(totals.values()):
         yield "Nothing else: every item known is done or was skipped."
 
 

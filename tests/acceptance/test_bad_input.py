@@ -24,7 +24,7 @@ from intercom_bulk import (
     bulk_close_hybrid,
 )
 from tests.acceptance.old_style import CustomUpdater
-from tests.acceptance.runs import assert_nothing_written, assert_one_sentence, run, writes
+from tests.acceptance.runs import assert_nothing_written, assert_one_sentence, connection, run, writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_a_tag_that_does_not_exist_is_an_error_and_not_a_new_tag(start: Start, t
 
 def test_an_admin_that_does_not_exist_is_refused(start: Start) -> None:
     sandbox = start(conversations=10)
-    closer = ConversationCloser(admin_id=999, **sandbox.settings_kwargs())
+    closer = ConversationCloser(**connection(sandbox, admin_id=999))
     refused(UnknownNameError, lambda: closer.bulk_close(sandbox.inbox_id))
     assert_nothing_written(sandbox)
 

@@ -18,7 +18,7 @@ from intercom_bulk import (
     UnknownNameError,
 )
 from tests.acceptance.old_style import CustomUpdater
-from tests.acceptance.runs import assert_nothing_written, assert_one_sentence, opened, run, writes
+from tests.acceptance.runs import assert_nothing_written, assert_one_sentence, connection, opened, run, writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def when(sandbox: Sandbox, settled: int, **knobs: Any) -> Callable[[int], None]:
 
 def test_a_wrong_admin_is_found_before_anything_is_written(start: Start) -> None:
     sandbox = start(conversations=100)
-    closer = ConversationCloser(admin_id="999", **sandbox.settings_kwargs())
+    closer = ConversationCloser(**connection(sandbox, admin_id="999"))
     with pytest.raises(UnknownNameError, match="no admin '999'") as caught:
         run(closer, team_id=sandbox.inbox_id, state="open")
     assert_one_sentence(str(caught.value))
@@ -58,7 +58,7 @@ def test_a_wrong_admin_is_found_before_anything_is_written(start: Start) -> None
 def test_a_wrong_admin_that_only_the_answers_tell_of_stops_the_run_among_the_first_items(start: Start) -> None:
     """The token may not list admins. Without the canary all of them would be tried."""
     sandbox = start(conversations=200, denied=["/admins"])
-    closer = ConversationCloser(admin_id="999", **sandbox.settings_kwargs())
+    closer = ConversationCloser(**connection(sandbox, admin_id="999"))
     done = run(closer, team_id=sandbox.inbox_id, state="open")
     assert done.summary.state is RunState.HALTED
     assert_one_sentence(done.summary.reason)
@@ -80,13 +80,6 @@ def test_a_tag_deleted_in_mid_run_stops_it(start: Start) -> None:
     assert 0 < sandbox.stats()["requests"]["POST /conversations/*/tags"]["404"] <= AT_MOST
     assert done.ids(Status.SKIPPED) == set()
     assert done.summary.unprocessed > 0
-
-
-def test_a_tag_deleted_in_mid_run_stops_an_updater_of_the_default_width(start: Start) -> None:
-    sandbox = start(conversations=600, limit_per_minute=10_000, latency_ms=50)
-    tagger = TagAssigner(tag="stale", **sandbox.settings_kwargs())
-    run(tagger, when(sandbox, 60, delete_tag="101"), team_id=sandbox.inbox_id)
-    assert sandbox.stats()["requests"]["POST /conversations/*/tags"]["404"] <= AT_MOST
 
 
 def test_an_attribute_that_does_not_exist_stops_the_run_among_the_first_items(start: Start) -> None:
@@ -132,7 +125,7 @@ def test_a_cursor_that_leads_to_the_same_page_again_halts_among_the_first_items(
 
 def test_a_cursor_that_leads_back_over_several_pages_is_noticed_too(start: Start) -> None:
     """A, B, C, A, B, C: comparing with the last cursor only would read for ever. No item is taken twice."""
-    sandbox = start(conversations=900, repeat_cursor=3)
+    sandbox = start(conversations=900, repeat_cursor=3, limit_per_minute=10_000)
     done = close(sandbox)
     assert done.summary.state is RunState.HALTED
     assert_one_sentence(done.summary.reason)
@@ -153,7 +146,7 @@ def test_a_token_that_is_not_accepted_raises_before_anything_is_written(
 ) -> None:
     sandbox = start(conversations=50)
     with pytest.raises(Unauthorized, match="INTERCOM_ACCESS_TOKEN") as caught:
-        run(updater(access_token="dG9rOm5vdC10aGUtdG9rZW4=", base_url=sandbox.url), team_id=sandbox.inbox_id)
+        run(updater(**connection(sandbox, access_token="dG9rOm5vdC10aGUtdG9rZW4=")), team_id=sandbox.inbox_id)
     assert_one_sentence(str(caught.value))
     assert_nothing_written(sandbox)
     assert sandbox.stats()["total"] <= 3
@@ -249,8 +242,10 @@ def test_twenty_failures_of_one_kind_halt_the_run(start: Start) -> None:
 
 
 def test_single_failures_never_stop_a_run(start: Start) -> None:
-    sandbox = start(conversations=300, poison_422=0.15)
+    sandbox = start(conversations=300)
+    bad = [item["id"] for item in sandbox.items()][20::7]
+    sandbox.set(poison_422_ids=bad)
     done = close(sandbox)
     assert done.summary.state is RunState.COMPLETED_WITH_ERRORS
-    assert done.summary.success + done.summary.failed == 300
-    assert done.summary.failed > 20
+    assert done.ids(Status.FAILED) == set(bad)
+    assert len(done.done) == 300 - len(bad)

@@ -18,7 +18,7 @@ from intercom_bulk import (
     bulk_close_maximal,
 )
 from tests.acceptance.old_style import CustomUpdater, JsonUpdater, ListedUpdater, ResponseUpdater, SwallowingUpdater
-from tests.acceptance.runs import QUICK, assert_accounted, assert_nothing_written, closed, opened, run
+from tests.acceptance.runs import QUICK, assert_accounted, assert_nothing_written, closed, connection, opened, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +205,7 @@ def test_an_admin_that_does_not_exist_halts_it_within_the_guards(
     start: Start, updater: type[IntercomBulkUpdater]
 ) -> None:
     sandbox = start(conversations=100)
-    done = run(updater(admin_id="999", **sandbox.settings_kwargs()), team_id=sandbox.inbox_id)
+    done = run(updater(**connection(sandbox, admin_id="999")), team_id=sandbox.inbox_id)
     assert done.summary.state is RunState.HALTED
     assert len(done.outcomes) <= 25
     assert sandbox.effects() == {}
