@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import stat
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ class Settings:
     total_timeout: float = 60.0
     ca_bundle: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
+    home: Path = field(default_factory=lambda: default_home(os.environ))
 
     @classmethod
     def build(
@@ -93,6 +95,7 @@ class Settings:
             inbox_id=env.get("INTERCOM_INBOX_ID") or None,
             ca_bundle=env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or env.get("SSL_CERT_FILE") or None,
             proxies=_proxies(env, url),
+            home=home_of(env),
         )
 
     @classmethod
@@ -102,6 +105,21 @@ class Settings:
 
     def __repr__(self) -> str:
         return f"Settings({self.base_url}, version {self.api_version}, {self.access_token!r}, admin {self.admin_id})"
+
+
+def home_of(env: Mapping[str, str]) -> Path:
+    """The folder for what outlives a process: runs, and what processes share. A URL there is a store of its own."""
+    chosen = env.get("INTERCOM_BULK_HOME", "")
+    return Path(chosen).expanduser() if chosen and "://" not in chosen else default_home(env)
+
+
+def default_home(env: Mapping[str, str]) -> Path:
+    """The platform's folder for a user's state."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "intercom-bulk"
+    if os.name == "nt":
+        return Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "intercom-bulk"
+    return Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "intercom-bulk"
 
 
 def checked_token(token: str | None) -> Token:

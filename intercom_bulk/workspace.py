@@ -11,9 +11,10 @@ from intercom_bulk.api.attempts import Attempts
 from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
+from intercom_bulk.api.leases import Leases, budget_key
 from intercom_bulk.clock import SYSTEM, Clock
 from intercom_bulk.runs.engine import MAX_WORKERS
-from intercom_bulk.runs.ledger import Ledger
+from intercom_bulk.runs.store import FileStore, RunStore
 
 if TYPE_CHECKING:
     from intercom_bulk.settings import Settings
@@ -32,7 +33,8 @@ class Workspace:
     def __init__(self, settings: Settings, *, clock: Clock = SYSTEM) -> None:
         self.settings = settings
         self.clock = clock
-        self.governor = Governor(clock=clock)
+        key = budget_key(settings.access_token, settings.base_url)
+        self.governor = Governor(clock=clock, shared=Leases(settings.home / "governor.db", key, clock=clock))
         session = transport.open_session(
             base_url=settings.base_url,
             pool_size=MAX_WORKERS + 16,
@@ -78,12 +80,14 @@ class Workspace:
         """Read one thing; repeated until it is there or cannot be."""
         return self.reads.call(lambda: self.client.send("GET", path), resend=True).body
 
-    def new_ledger(self) -> Ledger:
-        """A fresh record for one run."""
-        return Ledger()
+    @property
+    def store(self) -> RunStore:
+        """Where the runs of this workspace are kept."""
+        return FileStore(self.settings.home / "runs")
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and leave what is unused of the budget to others."""
+        self.governor.close()
         self._session.close()
 
     def __repr__(self) -> str:

@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass
 
 from intercom_bulk.api.fallback import Aimd, Backoff
-from intercom_bulk.api.peers import ALIVE, Member, News, Report
 from intercom_bulk.api.window import NEVER, WIDTH, Account, Edge, Reading
 from intercom_bulk.errors import UsageError
 
@@ -50,15 +49,6 @@ UNEXPLAINED = 0.1
 FLOOR = 0.1
 """Share of the even rate that such refusals leave us, as long as some calls get through."""
 
-LEASE = 0.25
-"""Seconds worth of calls that a process takes from the shared budget at once, and between two tellings."""
-ANXIOUS = 0.05
-"""The same while nobody knows whether the window has begun."""
-ALONE = 5.0
-"""Seconds until sharing is tried again."""
-SMOOTH = 0.5
-"""Seconds over which a process's own rate and hunger are averaged."""
-
 
 class Pace:
     """One budget, shared by all calls with one token.
@@ -86,7 +76,6 @@ class Pace:
         self._waiting = False
         self._small = 0  # calls left of a job so small that it needs no pacing, else 0
         self._allowed = LEAST_CALLS
-        self._share_out = _ShareOut()
 
     # -- the gate
 
@@ -103,7 +92,7 @@ class Pace:
             return 0.0 if self._small else self._paced(now, self._rate)
         self._gap, self._small = 0.0, 0
         if not self.known:
-            return self._scout(now, NEVER, patience=5.0) if self._account.flight or self._share_out.active else 0.0
+            return self._scout(now, NEVER, patience=5.0) if self._account.flight else 0.0
         self._roll(now)
         self._waiting = now < self._closed_until
         if self._waiting:
@@ -120,7 +109,6 @@ class Pace:
         flight[self._calls] = self._sent_at = now
         self._slot_at = max(self._slot_at + self._gap, now - CATCH_UP)
         self._fits -= 1.0
-        self._share_out.sent(now)
         oldest = next(iter(flight))
         if flight[oldest] < now - FORGET:
             del flight[oldest]
@@ -129,9 +117,7 @@ class Pace:
     def _scout(self, now: float, since: float, patience: float = 1.0) -> float:
         """One call at a time: go if none has left after `since`, or the last one is overdue."""
         overdue = now - self._sent_at > max(patience, 3 * self._account.rtt)
-        if self._sent_at >= since and not overdue:
-            return SHORT_WAIT
-        return 0.0 if self._share_out.may_scout() else SHORT_WAIT
+        return 0.0 if self._sent_at < since or overdue else SHORT_WAIT
 
     def _paced(self, now: float, rate: float) -> float:
         if self._backoff.rate is not None:
@@ -155,19 +141,18 @@ class Pace:
         if fits < 1.0:
             self._waiting = self._confirmed
             return SHORT_WAIT
-        self._fits, self._plan_until = self._share_out.leased(fits), min(now + PLAN, edge.end)
-        if backlog is not None and backlog <= 0.5 * fits / self._share_out.parts and self._backoff.rate is None:
+        self._fits, self._plan_until = fits, min(now + PLAN, edge.end)
+        if backlog is not None and backlog <= 0.5 * fits and self._backoff.rate is None:
             self._small = backlog
-            return self._share_out.ask(backlog) if self._fits < 1.0 else 0.0
-        wait = self._paced(now, self._spread(now, edge, left, ours))
-        return self._share_out.ask(int(LEASE * self._rate)) if wait <= 0.0 and self._fits < 1.0 else wait
+            return 0.0
+        return self._paced(now, self._spread(now, edge, left, ours))
 
     def _spread(self, now: float, edge: Edge, left: float, ours: float) -> float:
         """Calls/s that spend what is ours by the time the window may end; a fifth at least, however busy others are."""
         rest = max(edge.end - edge.slack - now, 0.05)
         others = max(self._account.others, self._account.others_now(now) / 2)
         free = max(left - others * max(edge.end - now, 0.0), 0.2 * left)
-        return max(min(self._share_out.part(min(free, ours), rest) / rest, PEAK * self._even), 0.1)
+        return max(min(min(free, ours) / rest, PEAK * self._even), 0.1)
 
     def _unproven(self, now: float, edge: Edge) -> float:
         """The new window is due, the old one is spent: a single call goes ahead once the edge is surely behind us."""

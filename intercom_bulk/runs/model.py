@@ -244,7 +244,8 @@ class Progress:
 class RunOptions:
     """Everything about a run that is not a search keyword. The defaults are the safe ones.
 
-    `reason`: why, for the record. `progress`: called about four times a second, from the run's own thread.
+    `reason`: why, for the record. `run_key`: your own name for the run; starting again with the same one goes on with
+    that run instead of starting another. `progress`: called about four times a second, from the run's own thread.
     `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `canary`: how many items go
     first, alone (0: none).
     `reserve`: share of the limit kept free for others until late in each window. `share`: hard cap on our part of it.
@@ -254,6 +255,7 @@ class RunOptions:
     """
 
     reason: str | None = None
+    run_key: str | None = None
     progress: Callable[[Progress], None] | None = None
     refuse_above: int | None = None
     canary: int = 10

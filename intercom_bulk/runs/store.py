@@ -96,10 +96,13 @@ class FileStore:
         return ledger
 
     def open(self, run_id: str) -> Ledger:
-        path = self._existing(run_id)
         hold = self._hold(run_id)
         try:
-            return Ledger(path, check=True, on_close=hold.release)
+            return Ledger(self._existing(run_id), check=True, on_close=hold.release)
+        except UnknownRun:
+            self._lock_path(run_id).unlink(missing_ok=True)
+            hold.release()
+            raise
         except BaseException:
             hold.release()
             raise
@@ -174,7 +177,8 @@ class FileStore:
 
     def _make_folder(self) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise LedgerError(
                 f"The folder for runs cannot be made ({error.strerror}): set INTERCOM_BULK_HOME."
@@ -187,7 +191,7 @@ class FileStore:
         return self._folder / f"{run_id}.lock"
 
     def _existing(self, run_id: str) -> Path:
-        path = self._path(run_id)
+        path = self._folder / f"{run_id}.db"
         if path.parent != self._folder or not path.is_file():
             raise UnknownRun(f"There is no run {run_id[:60]!r} in {self._folder}.")
         return path

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from intercom_bulk.api.client import patience, segment
+from intercom_bulk.api.client import segment
 from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
 from intercom_bulk.api.query import checked
 from intercom_bulk.api.resend import is_read
 from intercom_bulk.errors import ApiError, UsageError
-from intercom_bulk.runs.model import Effect, Plan, RunOptions, Source, Summary
-from intercom_bulk.runs.stream import OutcomeStream
+from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
 from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
 from intercom_bulk.sources import IteratorSource, SearchSource
-from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.action import accepted_keywords
 from intercom_bulk.updaters.calls import current_call, refuse_netrc
+from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.stream import OutcomeStream
+
 __all__ = ["Headers", "IntercomBulkUpdater"]
 
 logger = logging.getLogger(__name__)
-
-SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
-"""Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
 
 
 class Headers(dict[str, str]):
@@ -48,6 +46,14 @@ class IntercomBulkUpdater(ABC):
     Without arguments the token comes from the environment or `.env`. No network here: `admin_id` None is looked up
     (GET /me) when first needed.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep what it is made with, so that a run can be resumed by somebody who has only its id."""
+        made = super().__new__(cls)
+        made.made_with = constructor_arguments(cls, args, kwargs)
+        return made
+
+    made_with: dict[str, Any]
 
     def __init__(
         self,
@@ -166,7 +172,8 @@ class IntercomBulkUpdater(ABC):
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
         """The ids that match, one page after another, without acting on them."""
-        source = self._search_source(per_page, search_kwargs, timeout=30.0)
+        checked_per_page(per_page, self._endpoint())
+        source = self._search_source(per_page, search_kwargs, self.workspace.begin(), timeout=30.0)
         seen: set[str] = set()
         part = source.open()[0]
         while not part.done:
@@ -195,34 +202,51 @@ class IntercomBulkUpdater(ABC):
         one request may have. `dry_run`: read, never write. Closing the iterator stops the run: nothing is sent after
         the requests in flight. Raises `UsageError` for arguments that cannot be meant.
         """
-        _check_arguments(parallel_workers, batch_size, max_items, timeout)
-        self._check_keywords(search_kwargs)
-        options = options or RunOptions()
-        refuse_netrc(self.perform_action, self.base_url)
-        workspace = self.workspace
-        workspace.governor.adjust(reserve=options.reserve, share=options.share)
-
-        def make_plan() -> Plan:
-            began = workspace.clock.monotonic()
-            counted = (workspace.governor.requests, workspace.governor.rate_limited)
-            return Plan(
-                began=began,
-                counted=counted,
-                run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-                title=type(self).__name__,
-                source=self._source(search_kwargs, float(timeout)),
-                action=UpdaterAction(self, search_kwargs, timeout=float(timeout)),
-                gate=workspace.governor,
-                options=options,
+        return self._launch(
+            Arguments(
                 workers=parallel_workers,
                 batch_size=batch_size,
                 max_items=max_items,
-                settle_set=SETTLE_SET if options.settle is None else options.settle,
-                settle_append=max(timeout, SETTLE_APPEND) if options.settle is None else options.settle,
+                timeout=float(timeout),
                 dry_run=dry_run,
+                options=options or RunOptions(),
+                keywords=search_kwargs,
             )
+        ).stream()
 
-        return OutcomeStream(workspace.new_ledger, make_plan, workspace.clock, ahead=max(batch_size, 50))
+    def start(
+        self,
+        *,
+        parallel_workers: int | None = None,
+        batch_size: int = 50,
+        max_items: int | None = None,
+        timeout: float = 30,
+        dry_run: bool = False,
+        options: RunOptions | None = None,
+        **search_kwargs: Any,
+    ) -> Run:
+        """Start the same run as `stream()` would, in the background: a handle to watch, pause, stop and wait for it."""
+        return self._launch(
+            Arguments(
+                workers=parallel_workers,
+                batch_size=batch_size,
+                max_items=max_items,
+                timeout=float(timeout),
+                dry_run=dry_run,
+                options=options or RunOptions(),
+                keywords=search_kwargs,
+            )
+        ).start()
+
+    def resume(self, run_id: str, *, options: RunOptions | None = None) -> Run:
+        """Go on with a run of this updater that was paused, stopped, halted or interrupted, under its own id.
+
+        What was done stays done; what was in flight when it ended is read back before anything is sent again. Raises
+        `RunBusy` while another process works on it, `UnknownRun`, and `UsageError` on another workspace.
+        """
+        record = self.workspace.store.record(run_id)
+        arguments = Arguments.from_record(record.parameters, options or RunOptions())
+        return self._launch(arguments, run_id=run_id).start()
 
     def bulk_process(
         self,
@@ -277,29 +301,21 @@ class IntercomBulkUpdater(ABC):
                 f" {type(self).__name__} takes it."
             )
 
-    def _source(self, keywords: Mapping[str, Any], timeout: float) -> Source:
+    def _launch(self, arguments: Arguments, *, run_id: str | None = None) -> Launch:
+        self._check_keywords(arguments.keywords)
+        refuse_netrc(self.perform_action, self.base_url)
+        return Launch(self, arguments, run_id=run_id)
+
+    def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
+        """Where a run's items come from: the search, or an overridden `search_items()`."""
         if type(self).search_items is not IntercomBulkUpdater.search_items:
             return IteratorSource(self.search_items(**accepted_keywords(self.search_items, keywords)))
-        return self._search_source(150, keywords, timeout)
+        return self._search_source(150, keywords, cutoff, timeout)
 
-    def _search_source(self, per_page: int, keywords: Mapping[str, Any], timeout: float) -> SearchSource:
+    def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:
         where = self._endpoint()
         size = checked_per_page(per_page, where)
         query = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
         search = Search(where, checked(query) if where.style == "search" else query or {}, size)
-        with patience(timeout):
-            cutoff = self.workspace.begin()
         client, attempts = self.workspace.client, self.workspace.reads
         return SearchSource(client, attempts, search, item_id=self.get_item_id, cutoff=cutoff, timeout=timeout)
-
-
-def _check_arguments(workers: int | None, batch_size: int, max_items: int | None, timeout: float) -> None:
-    """Raises `UsageError` for a number that cannot be meant."""
-    if workers is not None and not 1 <= workers <= 128:
-        raise UsageError(f"parallel_workers must be from 1 to 128, or None for as many as needed, not {workers}.")
-    if not 1 <= batch_size <= 10_000:
-        raise UsageError(f"batch_size must be from 1 to 10,000, not {batch_size}.")
-    if max_items is not None and max_items < 0:
-        raise UsageError(f"max_items must be 0 or more, or None for all, not {max_items}.")
-    if not 0 < timeout <= 600:
-        raise UsageError(f"timeout must be more than 0 and at most 600 seconds, not {timeout}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import io
@@ -85,6 +86,10 @@ def without_guard(cell: str) -> str:
     return cell[1:] if re.match(r"'['\s]*[=+\-@＝＋－＠\t\r\n\0]", cell) else cell
 
 
+def unguarded_id(cell: str) -> str:
+    return cell.removeprefix("'")
+
+
 # -- CSV
 
 
@@ -140,9 +145,7 @@ def test_any_text_survives_the_csv(outcomes: list[Outcome]) -> None:
     for outcome, row in zip(outcomes, rows_of(csv_of(*outcomes)), strict=True):
         assert without_guard(row["code"]) == (outcome.code or "")
         assert without_guard(row["message"]) == (outcome.message or "")
-        assert row["request_id"].removeprefix("'") == (outcome.request_id or "").removeprefix("'") or (
-            row["request_id"][1:] == outcome.request_id
-        )
+        assert unguarded_id(row["request_id"]) == (outcome.request_id or "")
         assert (json.loads(row["before"]) if row["before"] else None) == outcome.before
         assert (json.loads(row["after"]) if row["after"] else None) == outcome.after
 
@@ -224,9 +227,7 @@ def test_ids_come_back_as_they_went_out(items: list[tuple[str, Status]]) -> None
 
 def test_failed_and_in_doubt_are_fed_back_in_unless_told_otherwise() -> None:
     text = csv_of(*(Outcome(status.value, status) for status in Status))
-    assert ids(text) == ["started", "unknown", "failed", "needs_review"] or set(ids(text)) == {
-        "failed", "started", "unknown", "needs_review",
-    }  # fmt: skip
+    assert set(ids(text)) == {"failed", "started", "unknown", "needs_review"}
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_an_empty_list_has_no_ids(text: str) -> None:
         ("name,id\nx,1\ny\n", "Row 3 has no id"),
         ("name,id\nx,1\n\ny,\n", "Row 4 has no id"),
         ("id\n2.15474E+14\n", "rounded"),
-        ("id\n2,15474E+14\n".replace(",", "."), "rounded"),
+        ("id;name\n2,15474E+14;x\n", "rounded"),
         ('{"id": 2.15474E+14}', "rounded"),
         ('id,name\n1,"open\n2,b\n3,c\n', "cannot be read after row 1"),
         ("item_id,status\n1,open\n", "Row 2 has the status 'open'"),
@@ -287,10 +288,8 @@ def test_a_row_is_refused_rather_than_dropped_or_guessed(text: str, says: str) -
 
 @given(st.text() | st.text('{}"id:,;\n\r\t1[]\\ '))
 def test_reading_any_text_ends_in_ids_or_in_a_usage_error(text: str) -> None:
-    try:
+    with contextlib.suppress(UsageError):
         assert all(ids(text))
-    except UsageError:
-        pass
 
 
 # -- Markdown

@@ -1,0 +1,71 @@
+"""A run under way, without its outcomes: watch it, pause it, wait for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from intercom_bulk.runs.life import Life
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from intercom_bulk.clock import Clock
+    from intercom_bulk.runs.ledger import Ledger
+    from intercom_bulk.runs.model import Plan, Progress, Summary
+
+__all__ = ["Run"]
+
+
+class Run:
+    """Started when it is made; lives in a thread of its own. Any thread may ask it.
+
+    The process does not end while it runs: `stop()` or `wait()` for it.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        open_ledger: Callable[[], Ledger],
+        make_plan: Callable[[], Plan],
+        clock: Clock,
+        *,
+        discard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.run_id = run_id
+        self._life = Life(open_ledger, make_plan, clock, discard=discard)
+        self._life.start()
+
+    def progress(self) -> Progress | None:
+        """The latest moment; None before the first one."""
+        return self._life.progress()
+
+    def pause(self) -> None:
+        """Send nothing more; what is in flight ends and is recorded."""
+        self._life.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause()`."""
+        self._life.resume()
+
+    def stop(self) -> None:
+        """End the run: queued items stay unprocessed, and the run can be resumed by its id."""
+        self._life.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is over, at most `timeout` seconds; whether it is."""
+        self._life.join(timeout)
+        return not self._life.is_alive
+
+    def result(self) -> Summary:
+        """Wait for the end; the totals. Raises what made the run impossible."""
+        self._life.join()
+        if self._life.error is not None:
+            raise self._life.error
+        return self._life.summary()
+
+    def summary(self) -> Summary:
+        """The totals so far."""
+        return self._life.summary()
+
+    def __repr__(self) -> str:
+        return f"Run({self.run_id}, {'running' if self._life.is_alive else 'over'})"

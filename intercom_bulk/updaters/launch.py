@@ -1,0 +1,237 @@
+"""From an updater and the arguments of a call to a run: its record, its ledger, its plan."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import platform
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.api.client import patience
+from intercom_bulk.errors import LedgerError, RunBusy, UsageError
+from intercom_bulk.runs.handle import Run
+from intercom_bulk.runs.ledger import Ledger
+from intercom_bulk.runs.model import Plan, RunOptions
+from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.stream import OutcomeStream
+from intercom_bulk.updaters.action import UpdaterAction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from intercom_bulk.runs.model import Action, Source
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
+
+__all__ = ["Arguments", "Launch", "constructor_arguments"]
+
+SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
+"""Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
+
+_UNRECORDED = {"self", "access_token", "settings", "args", "kwargs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a caller of `stream`, `start` or `bulk_process` said."""
+
+    workers: int | None = None
+    batch_size: int = 50
+    max_items: int | None = None
+    timeout: float = 30.0
+    dry_run: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a number that cannot be meant."""
+        if self.workers is not None and not 1 <= self.workers <= 128:
+            raise UsageError(f"parallel_workers must be 1 to 128, or None for as many as needed, not {self.workers}.")
+        if not 1 <= self.batch_size <= 10_000:
+            raise UsageError(f"batch_size must be from 1 to 10,000, not {self.batch_size}.")
+        if self.max_items is not None and self.max_items < 0:
+            raise UsageError(f"max_items must be 0 or more, or None for all, not {self.max_items}.")
+        if not 0 < self.timeout <= 600:
+            raise UsageError(f"timeout must be more than 0 and at most 600 seconds, not {self.timeout}.")
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "keywords": dict(self.keywords),
+            "workers": self.workers,
+            "batch_size": self.batch_size,
+            "max_items": self.max_items,
+            "timeout": self.timeout,
+        }
+
+    @classmethod
+    def from_record(cls, parameters: Mapping[str, Any], options: RunOptions) -> Arguments:
+        names = ("keywords", "workers", "batch_size", "max_items", "timeout")
+        return cls(options=options, **{name: parameters[name] for name in names if name in parameters})
+
+
+def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What an updater was made with, by name, without the token; only what JSON can hold."""
+    try:
+        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments  # type: ignore[misc]
+    except TypeError:
+        return {}  # the constructor itself will say what is wrong
+    flat = {**{name: value for name, value in bound.items() if name != "connection"}, **bound.get("connection", {})}
+    return {name: value for name, value in flat.items() if name not in _UNRECORDED and _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class Launch:
+    """One run about to begin, or to go on: `run_id` None is a new one.
+
+    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan).
+    """
+
+    def __init__(
+        self,
+        updater: IntercomBulkUpdater,
+        arguments: Arguments,
+        *,
+        run_id: str | None = None,
+        kind: str = "update",
+        parent: str | None = None,
+        make_source: Callable[[int], Source] | None = None,
+        make_action: Callable[[UpdaterAction], Action] | None = None,
+    ) -> None:
+        self._updater = updater
+        self._arguments = arguments
+        self._workspace = updater.workspace
+        self._store = updater.workspace.store
+        self._resumed = run_id is not None
+        self.run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        self._kind = kind
+        self._parent = parent
+        self._make_source = make_source
+        self._make_action = make_action
+        self._earlier: RunRecord | None = None
+        self._workspace.governor.adjust(reserve=arguments.options.reserve, share=arguments.options.share)
+
+    def stream(self) -> OutcomeStream:
+        """Begin when the first outcome is asked for."""
+        return OutcomeStream(
+            self.open_ledger,
+            self.make_plan,
+            self._workspace.clock,
+            ahead=max(self._arguments.batch_size, 50),
+            discard=self.discard,
+        )
+
+    def start(self) -> Run:
+        """Begin now, in a thread."""
+        return Run(self.run_id, self.open_ledger, self.make_plan, self._workspace.clock, discard=self.discard)
+
+    def open_ledger(self) -> Ledger:
+        """A dry run leaves no record. A key that is known goes on with its run. Raises `RunBusy`, `LedgerError`."""
+        if self._arguments.dry_run:
+            return Ledger()
+        key = self._arguments.options.run_key
+        known = self._store.find_key(key) if key is not None and not self._resumed else None
+        if known is not None:
+            self.run_id, self._resumed = known, True
+        if not self._resumed:
+            return self._store.create(self._new_record())
+        ledger = self._store.open(self.run_id)
+        self._earlier = ledger.record()
+        return ledger
+
+    def discard(self) -> None:
+        """It never began: no trace of a new run stays."""
+        if self._resumed or self._arguments.dry_run:
+            return
+        try:
+            self._store.delete(self.run_id)
+        except (LedgerError, RunBusy):
+            return
+
+    def make_plan(self) -> Plan:
+        """The first requests: is the token good, whose is it, what time is it there? Then source and action."""
+        arguments, governor, clock = self._arguments, self._workspace.governor, self._workspace.clock
+        began, counted = clock.monotonic(), (governor.requests, governor.rate_limited)
+        with patience(arguments.timeout):
+            now = self._workspace.begin()
+        me = self._workspace.directory.me()
+        workspace = str((me.get("app") or {}).get("id_code") or "") or None
+        self._check_workspace(workspace)
+        earlier = self._earlier
+        cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
+        action: Action = UpdaterAction(self._updater, arguments.keywords, timeout=arguments.timeout)
+        options = arguments.options
+        return Plan(
+            run_id=self.run_id,
+            title=type(self._updater).__name__,
+            source=self._source(cutoff),
+            action=self._make_action(action) if self._make_action is not None else action,  # type: ignore[arg-type]
+            gate=governor,
+            options=options,
+            workers=arguments.workers,
+            batch_size=arguments.batch_size,
+            max_items=arguments.max_items,
+            settle_set=SETTLE_SET if options.settle is None else options.settle,
+            settle_append=max(arguments.timeout, SETTLE_APPEND) if options.settle is None else options.settle,
+            dry_run=arguments.dry_run,
+            facts={"workspace": workspace, "by": _name_of(me), "cutoff": cutoff},
+            began=began,
+            counted=counted,
+        )
+
+    def _source(self, cutoff: int) -> Source:
+        if self._make_source is not None:
+            return self._make_source(cutoff)
+        return self._updater.make_source(self._arguments.keywords, cutoff, self._arguments.timeout)
+
+    def _check_workspace(self, workspace: str | None) -> None:
+        earlier = self._earlier
+        if earlier is not None and earlier.workspace is not None and earlier.workspace != workspace:
+            raise UsageError(
+                f"Run {self.run_id} belongs to workspace {earlier.workspace}, and this token to {workspace}: use the"
+                " token of that one."
+            )
+
+    def _new_record(self) -> RunRecord:
+        now = self._workspace.clock.time()
+        updater = self._updater
+        return RunRecord(
+            run_id=self.run_id,
+            title=type(updater).__name__,
+            kind=self._kind,
+            run_key=self._arguments.options.run_key,
+            parent=self._parent,
+            reason=self._arguments.options.reason,
+            base_url=updater.base_url,
+            parameters={
+                "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
+                "made_with": updater.made_with,
+                **_plain(self._arguments.to_record()),
+            },
+            versions={
+                "intercom-bulk": version("intercom-bulk"),
+                "python": platform.python_version(),
+                "api": self._workspace.settings.api_version,
+            },
+            created_at=now,
+            updated_at=now,
+            max_items=self._arguments.max_items,
+        )
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(value, default=str))
+    return plain
+
+
+def _name_of(me: Mapping[str, Any]) -> str:
+    return f"{me.get('name') or me.get('email') or 'admin'} ({me.get('id')})"
