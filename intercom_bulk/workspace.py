@@ -11,7 +11,6 @@ from intercom_bulk.api.attempts import Attempts
 from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
-from intercom_bulk.api.leases import Leases, budget_key
 from intercom_bulk.clock import SYSTEM, Clock
 from intercom_bulk.runs.engine import MAX_WORKERS
 from intercom_bulk.runs.store import FileStore, RunStore
@@ -33,8 +32,7 @@ class Workspace:
     def __init__(self, settings: Settings, *, clock: Clock = SYSTEM) -> None:
         self.settings = settings
         self.clock = clock
-        key = budget_key(settings.access_token, settings.base_url)
-        self.governor = Governor(clock=clock, shared=Leases(settings.home / "governor.db", key, clock=clock))
+        self.governor = Governor(clock=clock)
         session = transport.open_session(
             base_url=settings.base_url,
             pool_size=MAX_WORKERS + 16,
@@ -86,8 +84,7 @@ class Workspace:
         return FileStore(self.settings.home / "runs")
 
     def close(self) -> None:
-        """Close every connection, and leave what is unused of the budget to others."""
-        self.governor.close()
+        """Close every connection."""
         self._session.close()
 
     def __repr__(self) -> str:
