@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
 from intercom_bulk.clock import SYSTEM, Clock
+from intercom_bulk.errors import ApiError
 from intercom_bulk.runs.engine import MAX_WORKERS
 from intercom_bulk.runs.store import FileStore, RunStore
 
@@ -22,6 +24,8 @@ __all__ = ["Workspace"]
 
 LONGEST = 1800.0
 """Seconds: no exchange takes longer, whatever patience its caller has."""
+logger = logging.getLogger(__name__)
+
 WINDOW = 10.0
 """Seconds of one rate-limit window (docs: rate limiting)."""
 
@@ -47,7 +51,7 @@ class Workspace:
         self.writes = Attempts(clock, tries=4)
         self.outer_attempts = Attempts(clock, tries=4)
         self.looks = Attempts(clock, tries=2)
-        self.directory = Directory(self.client, self.reads)
+        self.directory = Directory(self.client, Attempts(clock, tries=5))
         self._probe_lock = threading.Lock()
         self._last_probe = clock.monotonic()
 
@@ -71,6 +75,8 @@ class Workspace:
         try:
             self._last_probe = self.clock.monotonic()
             self.directory.refresh()
+        except ApiError as error:
+            logger.info("the pace could not be looked up: %s", error)
         finally:
             self._probe_lock.release()
 
@@ -82,6 +88,10 @@ class Workspace:
     def store(self) -> RunStore:
         """Where the runs of this workspace are kept."""
         return FileStore(self.settings.home / "runs")
+
+    def abort(self) -> None:
+        """End every request under way at once; what they did is then in doubt."""
+        self._session.cut()
 
     def close(self) -> None:
         """Close every connection."""

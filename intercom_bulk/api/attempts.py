@@ -19,6 +19,9 @@ __all__ = ["Attempts"]
 
 T = TypeVar("T")
 
+HOPELESS = frozenset({"certificate", "proxy", "invalid"})
+"""Failures of the way to Intercom that waiting does not mend."""
+
 _jitter = wait_random_exponential(multiplier=0.5, max=20)
 """Full jitter: U(0, min(20, 0.5 * 2^n)) seconds (reliability: AWS "Exponential backoff and jitter")."""
 
@@ -67,6 +70,8 @@ class Attempts:
             now = self._clock.monotonic()
             account.refused_since = now if account.refused_since is None else account.refused_since
             return now - account.refused_since < self._patience
+        if isinstance(error, Transient) and error.code in HOPELESS:
+            return False
         if isinstance(error, Transient) and (resend or not error.sent):
             account.charged += 1
             account.refused_since = None

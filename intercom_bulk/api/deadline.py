@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import http.client
 import io
-from contextlib import contextmanager
+import socket
+import weakref
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,6 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from intercom_bulk.clock import SYSTEM
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
 __all__ = ["HandshakeError", "HeadCutError", "Limits", "PlainPool", "TLSPool", "TunnelError", "exchange"]
@@ -54,6 +55,12 @@ class Limits:
     total: float
     max_idle: float
     pool_wait: float
+    links: weakref.WeakSet[_Link] = field(default_factory=weakref.WeakSet, compare=False, repr=False)
+
+    def cut(self) -> None:
+        """End every exchange under way at once: for somebody who does not want to wait for its answer."""
+        for link in list(self.links):
+            link.cut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,11 @@ class _Link:
 
     def settimeout(self, seconds: float | None) -> None:
         self._step = seconds
+
+    def cut(self) -> None:
+        """Whoever reads or writes here gets an error now. Any thread may call it."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     def arm(self) -> None:
         left = self.until - _now()
@@ -198,6 +210,7 @@ class _Connection(HTTPConnection):
         except (OSError, CertificateError) as error:
             raise HandshakeError(error) from error
         self.sock = _Link(self.sock, until)
+        self._limits.links.add(self.sock)
 
     def _tunnel(self) -> None:
         sock = self.sock

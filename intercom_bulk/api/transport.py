@@ -59,7 +59,7 @@ def open_session(
     max_idle: float = 4.0,
     ca_bundle: str | None = None,
     proxies: Mapping[str, str] | None = None,
-) -> requests.Session:
+) -> _Session:
     """A session for all threads of a run, for URLs of `base_url`'s origin only.
 
     `connect_timeout` and `total_timeout` (send and receive) are seconds; `timeout=` of a request can only shorten a
@@ -102,6 +102,12 @@ class _Session(requests.Session):
         super().__init__()
         self._timeout = (connect_timeout, read_timeout)
 
+    def cut(self) -> None:
+        """End every exchange under way at once."""
+        for adapter in self.adapters.values():
+            if isinstance(adapter, _Adapter):
+                adapter.limits.cut()
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._timeout
@@ -116,7 +122,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, *, origin: str, pool_size: int, limits: Limits, context: ssl.SSLContext) -> None:
         self._origin = origin
-        self._limits = limits
+        self.limits = limits
         self._context = context
         self._pool: Any = None
         super().__init__(pool_connections=2, pool_maxsize=pool_size, max_retries=Retry(0, read=False), pool_block=True)
@@ -135,8 +141,8 @@ class _Adapter(HTTPAdapter):
 
     def _set_pools(self, manager: PoolManager) -> None:
         manager.pool_classes_by_scheme = {
-            "http": cast("type[HTTPConnectionPool]", partial(PlainPool, limits=self._limits)),
-            "https": cast("type[HTTPConnectionPool]", partial(TLSPool, limits=self._limits)),
+            "http": cast("type[HTTPConnectionPool]", partial(PlainPool, limits=self.limits)),
+            "https": cast("type[HTTPConnectionPool]", partial(TLSPool, limits=self.limits)),
         }
 
     def get_connection_with_tls_context(

@@ -129,6 +129,11 @@ class Execution:
         state = self._ending or RunState.COMPLETED
         return self._tally.summary(self._clock.monotonic(), self._ledger.counts(), state, self._reason)
 
+    def abort(self) -> None:
+        """Stop, and do not even wait for the answers under way: those items are in doubt. Any thread may ask."""
+        self.stop()
+        self._plan.abort()
+
     def pause(self) -> None:
         """Send nothing more until `resume()`; what is in flight ends. Any thread may ask."""
         self._paused = True

@@ -43,6 +43,8 @@ class Life:
         self._on_end = on_end
         self._discard = discard
         self._thread = threading.Thread(target=self._run, name="intercom-bulk-run")
+        # Waited on instead of Thread.join(): an interrupt of that one marks a thread as ended that is not (bpo-45274).
+        self._ended = threading.Event()
         self._wishes: list[str] = []
         self._execution: Execution | None = None
         self._summary: Summary | None = None
@@ -54,13 +56,16 @@ class Life:
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self.has_started and not self._ended.is_set()
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self._wish("stop")
+
+    def abort(self) -> None:
+        self._wish("abort")
 
     def pause(self) -> None:
         self._wish("pause")
@@ -70,7 +75,7 @@ class Life:
 
     def join(self, timeout: float | None = None) -> None:
         if self.has_started:
-            self._thread.join(timeout)
+            self._ended.wait(timeout)
 
     def progress(self) -> Progress | None:
         """The latest moment; None before the first."""
@@ -89,6 +94,12 @@ class Life:
             getattr(self._execution, wish)()
 
     def _run(self) -> None:
+        try:
+            self._whole_life()
+        finally:
+            self._ended.set()
+
+    def _whole_life(self) -> None:
         try:
             ledger = self._open_ledger()
         except BaseException as error:  # noqa: BLE001  handed to the caller's thread, which raises it

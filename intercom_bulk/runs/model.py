@@ -21,6 +21,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from intercom_bulk.errors import UsageError
+
 __all__ = [
     "ITEM_TRANSITIONS",
     "Action",
@@ -265,6 +267,19 @@ class RunOptions:
     tries: int = 4
     resend_unknown: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a value that cannot be meant."""
+        if not 0.0 <= self.reserve < 1.0:
+            raise UsageError(f"reserve must be at least 0 and less than 1, not {self.reserve!r}.")
+        if not 0.0 < self.share <= 1.0:
+            raise UsageError(f"share must be more than 0 and at most 1, not {self.share!r}.")
+        if self.canary < 0 or self.tries < 1:
+            raise UsageError(f"canary must be 0 or more and tries 1 or more, not {self.canary!r} and {self.tries!r}.")
+        if self.settle is not None and self.settle < 0:
+            raise UsageError(f"settle must be 0 seconds or more, or None, not {self.settle!r}.")
+        if self.refuse_above is not None and self.refuse_above < 0:
+            raise UsageError(f"refuse_above must be 0 or more, or None, not {self.refuse_above!r}.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -272,6 +287,7 @@ class Plan:
 
     `facts` are fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the
     gate's requests and 429s) are those of its very first request, which may be earlier than the engine's start.
+    `abort` ends every request under way at once.
     """
 
     run_id: str
@@ -289,6 +305,7 @@ class Plan:
     facts: Mapping[str, Any] = field(default_factory=dict)
     began: float | None = None
     counted: tuple[int, int] | None = None
+    abort: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)

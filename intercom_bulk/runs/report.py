@@ -307,22 +307,22 @@ def _advice(record: RunRecord, totals: Mapping[str, int]) -> Iterator[str]:
         yield "Wait: the run is under way, these are its numbers so far."
     if record.is_resumable:
         yield (
-            f"**Resume** run {run} to go on where it stood: {left:,} items known are unprocessed, {doubt:,} in doubt"
-            " are read back first."
+            f"**Resume** run {run} to go on where it stood. Unprocessed so far: {left:,}; in doubt, to be read back"
+            f" first: {doubt:,}."
         )
     elif doubt and not under_way:
-        yield f"**Look** at the {doubt:,} items in doubt: the run ended before they could be read back."
+        yield f"**Look** at the items in doubt ({doubt:,}): the run ended before they could be read back."
     if totals["needs review"]:
         yield (
-            f"**Look** at the {totals['needs review']:,} items to review, by hand: whether they were changed could not"
+            f"**Look** by hand at the items to review ({totals['needs review']:,}): whether they were changed could not"
             " be proved, and doing them twice would show."
         )
     if totals["failed"]:
-        yield f"**Retry** the {totals['failed']:,} failed items of run {run} once the causes above are mended."
+        yield f"**Retry** the failed items of run {run} ({totals['failed']:,}) once the causes above are mended."
     if totals["done"] and record.kind != "undo" and not under_way:
         yield (
-            f"**Undo** run {run} if it was a mistake: what can be taken back of the {totals['done']:,} done items is,"
-            " but not where somebody changed them since."
+            f"**Undo** run {run} if it was a mistake: of the items done ({totals['done']:,}), what can be taken back"
+            " is, but not where somebody changed them since."
         )
     if record.state in _FINISHED and totals["done"] + totals["skipped"] == sum(totals.values()):
         yield "Nothing else: every item known is done or was skipped."

@@ -72,12 +72,18 @@ class OutcomeStream(Iterator[Outcome]):
     def close(self) -> None:
         """Stop the run and wait until it has recorded what was in flight.
 
+        An interrupt meanwhile cuts the connections: what was in flight is then in doubt, and recorded as such.
         Outcomes not yet taken are in the ledger and the totals, but are not handed out any more; to see them all,
         `stop()` and go on iterating.
         """
         self._over = True
         self._outcomes.abandon()
-        self._life.join()
+        try:
+            self._life.join()
+        except KeyboardInterrupt:
+            self._life.abort()
+            self._life.join()
+            raise
 
     def summary(self) -> Summary:
         """The totals: so far, or of the whole run when it is over."""

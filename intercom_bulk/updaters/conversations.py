@@ -22,6 +22,8 @@ __all__ = ["ConversationCloser", "ConversationUpdater", "CustomAttributeUpdater"
 
 logger = logging.getLogger(__name__)
 
+LATEST = 32_503_680_000
+"""Epoch seconds of the year 3000: what lies behind it was meant in milliseconds."""
 STATES = ("open", "closed", "snoozed")
 COLLECTIONS = ("conversations", "contacts", "tickets")
 
@@ -183,6 +185,9 @@ class CustomAttributeUpdater(ConversationUpdater):
         super().__init__(access_token, admin_id, **connection)
         if not attributes or on == "tickets":
             raise UsageError("attributes={'name': value} with one or more names, on conversations or contacts.")
+        for name, value in attributes.items():
+            if value is not None and not isinstance(value, (str, int, float, bool)):
+                raise UsageError(f"The attribute {name!r} must be text, a number, true, false or null, not {value!r}.")
         self.attributes = dict(attributes)
         self.collection = _checked_collection(on)
 
@@ -214,6 +219,8 @@ def _epoch(moment: datetime | int | None) -> int | None:
         if moment.tzinfo is None:
             raise UsageError("snoozed_until needs a time zone: datetime(..., tzinfo=...), or give epoch seconds.")
         return int(moment.timestamp())
+    if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int) or moment > LATEST):
+        raise UsageError(f"snoozed_until must be an aware datetime or epoch seconds, not {moment!r}.")
     return moment
 
 

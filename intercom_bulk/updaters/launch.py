@@ -48,6 +48,11 @@ class Arguments:
 
     def __post_init__(self) -> None:
         """Raises `UsageError` for a number that cannot be meant."""
+        for name, number in (("parallel_workers", self.workers), ("batch_size", self.batch_size)):
+            _check_whole(name, number)
+        _check_whole("max_items", self.max_items)
+        if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
+            raise UsageError(f"timeout must be a number of seconds, not {self.timeout!r}.")
         if self.workers is not None and not 1 <= self.workers <= 128:
             raise UsageError(f"parallel_workers must be 1 to 128, or None for as many as needed, not {self.workers}.")
         if not 1 <= self.batch_size <= 10_000:
@@ -80,6 +85,11 @@ def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str,
         return {}  # the constructor itself will say what is wrong
     flat = {**{name: value for name, value in bound.items() if name != "connection"}, **bound.get("connection", {})}
     return {name: value for name, value in flat.items() if name not in _UNRECORDED and _is_plain(value)}
+
+
+def _check_whole(name: str, number: object) -> None:
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+        raise UsageError(f"{name} must be a whole number, not {number!r}.")
 
 
 def _is_plain(value: object) -> bool:
@@ -186,6 +196,7 @@ class Launch:
             facts={"workspace": workspace, "by": _name_of(me), "cutoff": cutoff},
             began=began,
             counted=counted,
+            abort=self._workspace.abort,
         )
 
     def _source(self, cutoff: int) -> Source:

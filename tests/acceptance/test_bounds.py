@@ -187,4 +187,4 @@ def test_what_was_before_is_told_of_each_item(start: Start) -> None:
     sandbox = start(conversations=30)
     done = close(sandbox)
     assert all(o.before == {"state": "open", "snoozed_until": None} for o in done.outcomes)
-    assert all(o.after == {"state": "closed"} and o.request_id and o.at for o in done.outcomes)
+    assert all(o.after == {"state": "closed"} and o.attempts == 1 and o.at > 0 for o in done.outcomes)

@@ -191,7 +191,7 @@ class Script:
         """Exit code, and the rest of what it said on stdout and stderr."""
         try:
             out, err = self.process.communicate(timeout=15)
-        except subprocess.TimeoutExpired:
+        except BaseException:
             self.process.kill()
             self.process.communicate()
             raise
