@@ -103,6 +103,10 @@ class Settings:
         """Everything from the environment and `.env`."""
         return cls.build()
 
+    def redact(self, text: str) -> str:
+        """The text without the token."""
+        return text.replace(str(self.access_token), "…")
+
     def __repr__(self) -> str:
         return f"Settings({self.base_url}, version {self.api_version}, {self.access_token!r}, admin {self.admin_id})"
 

@@ -321,7 +321,7 @@ class Execution:
             done = Outcome(item.id, Status.DONE, attempts=attempts, request_id=result.request_id, at=now)
             self._settle(done)
             return
-        verdict = judge(item, result, attempts=attempts, at=now)
+        verdict = judge(item, result, attempts=attempts, at=now, redact=self._plan.redact)
         if verdict.halt is not None:
             self._end(RunState.HALTED, verdict.halt)
         if verdict.unsent:
