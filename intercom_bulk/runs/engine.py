@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.ledger import Ledger
+    from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.model import Page, Plan, Progress, Summary
     from intercom_bulk.runs.verdicts import Verdict
     from intercom_bulk.runs.workers import Report
@@ -61,7 +61,7 @@ PROGRESS_EVERY = 0.25
 class Execution:
     """One life of one run: iterate `outcomes()`, then ask for the `summary()`."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, plan: Plan, ledger: RunLedger, clock: Clock) -> None:
         self._plan = plan
         self._ledger = ledger
         self._clock = clock

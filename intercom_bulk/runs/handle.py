@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.ledger import Ledger
+    from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.model import Plan, Progress, Summary
 
 __all__ = ["Run"]
@@ -25,7 +25,7 @@ class Run:
     def __init__(
         self,
         run_id: str,
-        open_ledger: Callable[[], Ledger],
+        open_ledger: Callable[[], RunLedger],
         make_plan: Callable[[], Plan],
         clock: Clock,
         *,

@@ -9,7 +9,7 @@ from intercom_bulk.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.ledger import Ledger, Recovered
+    from intercom_bulk.runs.ledger import Recovered, RunLedger
     from intercom_bulk.runs.model import Plan, RunState, Summary
     from intercom_bulk.runs.reading import Reading
 
@@ -19,7 +19,7 @@ __all__ = ["Journal"]
 class Journal:
     """Written inside the engine's transactions. `is_lost`: the ledger failed and is not asked again."""
 
-    def __init__(self, ledger: Ledger, plan: Plan, reading: Reading, clock: Clock) -> None:
+    def __init__(self, ledger: RunLedger, plan: Plan, reading: Reading, clock: Clock) -> None:
         self._ledger = ledger
         self._reading = reading
         self._clock = clock

@@ -9,7 +9,7 @@ import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-__all__ = ["Ledger", "Recovered"]
+__all__ = ["Ledger", "Recovered", "RunLedger"]
 
 _STATUSES = ", ".join(f"'{status}'" for status in Status)
 
@@ -55,8 +55,58 @@ class Recovered:
     known: int
 
 
+class RunLedger(Protocol):
+    """One run's record, wherever it is kept. Writing is done inside `atomic()`, by one thread.
+
+    Raises `LedgerError` when it cannot be kept, and for a step that no item may take: at the latest when `atomic()`
+    ends, and then nothing of the block was kept.
+    """
+
+    def atomic(self) -> AbstractContextManager[None]:
+        """All of the block or none of it; on the disk when it ends."""
+
+    def record(self) -> RunRecord | None:
+        """Who, why, with what, and how it stands."""
+
+    def save(self, record: RunRecord) -> None: ...
+
+    def recover(self, pass_number: int) -> Recovered:
+        """Take over after another life: what was started and never settled is in doubt from now on."""
+
+    def slices(self, pass_number: int) -> list[Slice]:
+        """How far each part of the source was read."""
+
+    def save_slice(self, part: Slice, pass_number: int) -> None:
+        """A cursor is data: written with the items before it."""
+
+    def stage(
+        self, page: Page, pass_number: int, effects: Mapping[str, Effect | Exception | None] | None = None
+    ) -> list[Item]:
+        """Record a page and the cursor after it; the items that this run had not seen before."""
+
+    def start(self, items: Iterable[Item], now: float) -> None:
+        """The intent, before anything leaves the machine."""
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Outcomes, final or `unknown`."""
+
+    def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
+        """Back to `staged`: to be tried again (`attempted`), or because the run stopped before they were sent."""
+
+    def counts(self) -> dict[Status, int]:
+        """How many items stand where."""
+
+    def codes(self) -> dict[str, int]:
+        """How many items ended with which code."""
+
+    def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
+        """What is recorded of the items of these statuses (of all, when none is named), in the order they settled."""
+
+    def close(self) -> None: ...
+
+
 class Ledger:
-    """One run's record. Writing is done inside `atomic()`, by the thread that made the ledger."""
+    """One run's record in a file of its own, or in a temporary one."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.ledger import Ledger
+    from intercom_bulk.runs.ledger import RunLedger
 
 __all__ = ["Life"]
 
@@ -28,7 +28,7 @@ class Life:
 
     def __init__(
         self,
-        open_ledger: Callable[[], Ledger],
+        open_ledger: Callable[[], RunLedger],
         make_plan: Callable[[], Plan],
         clock: Clock,
         *,
@@ -120,7 +120,7 @@ class Life:
                     self._discard()  # it never began: there is nothing to resume or to explain
                 self._on_end()
 
-    def _live(self, ledger: Ledger) -> None:
+    def _live(self, ledger: RunLedger) -> None:
         execution = Execution(self._make_plan(), ledger, self._clock)
         self._execution = execution
         for wish in list(self._wishes):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.record import RunRecord
 
 __all__ = ["FileStore", "RunStore"]
@@ -39,13 +40,13 @@ _INDEX = (
 class RunStore(Protocol):
     """Runs by id. One process at a time works on a run; any may read it."""
 
-    def create(self, record: RunRecord) -> Ledger:
+    def create(self, record: RunRecord) -> RunLedger:
         """A new run, held by this process. Raises `RunBusy` when its `run_key` is taken: see `find_key`."""
 
-    def open(self, run_id: str) -> Ledger:
+    def open(self, run_id: str) -> RunLedger:
         """An existing run, held by this process. Raises `RunBusy` with who holds it, `UnknownRun`."""
 
-    def read(self, run_id: str) -> Ledger:
+    def read(self, run_id: str) -> RunLedger:
         """An existing run, to look at; its process may be writing."""
 
     def record(self, run_id: str) -> RunRecord:

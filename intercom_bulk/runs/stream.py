@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.ledger import Ledger
+    from intercom_bulk.runs.ledger import RunLedger
 
 __all__ = ["OutcomeStream"]
 
@@ -30,7 +30,7 @@ class OutcomeStream(Iterator[Outcome]):
 
     def __init__(
         self,
-        open_ledger: Callable[[], Ledger],
+        open_ledger: Callable[[], RunLedger],
         make_plan: Callable[[], Plan],
         clock: Clock,
         *,

@@ -23,6 +23,7 @@ from intercom_bulk.updaters.action import UpdaterAction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.model import Action, Source
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
@@ -144,7 +145,7 @@ class Launch:
         """Begin now, in a thread."""
         return Run(self.run_id, self.open_ledger, self.make_plan, self._workspace.clock, discard=self.discard)
 
-    def open_ledger(self) -> Ledger:
+    def open_ledger(self) -> RunLedger:
         """A dry run leaves no record. A key that is known goes on with its run. Raises `RunBusy`, `LedgerError`."""
         if self._arguments.dry_run:
             return Ledger()

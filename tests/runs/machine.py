@@ -15,6 +15,8 @@ from intercom_bulk.runs.model import Effect, Item, Outcome, Page, Plan, Receipt,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from intercom_bulk.runs.ledger import RunLedger
+
 
 @dataclass
 class Numbers:
@@ -125,7 +127,7 @@ class Counting:
         return seen
 
 
-def execution(source: Any, action: Any, *, ledger: Ledger, **plan: Any) -> Execution:
+def execution(source: Any, action: Any, *, ledger: RunLedger, **plan: Any) -> Execution:
     plan.setdefault("options", RunOptions())
     plan.setdefault("gate", OpenGate())
     plan.setdefault("settle_set", 0.0)
