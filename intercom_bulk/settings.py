@@ -20,7 +20,7 @@ from intercom_bulk.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["API_VERSION", "REGIONS", "Settings", "Token"]
+__all__ = ["API_VERSION", "REGIONS", "LedgerUrl", "Settings", "Token"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,10 @@ REGIONS = {
 _TOKEN = re.compile(r"[!-~]{8,4096}")
 _VERSION = re.compile(r"\d+\.\d+|Preview|Unstable")
 _ID = re.compile(r"\d{1,20}")
+_LEDGER_URL = re.compile(
+    r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^\s:@/?#]*)(?::[^\s:@/?#]*)?@)?(?P<where>[^\s@/?#]*(?:/[^\s@/?#]*)?)"
+    r"(?:\?[^\s#]*)?"
+)
 
 
 class Token(str):
@@ -50,6 +54,19 @@ class Token(str):
 
     def __reduce__(self) -> str:
         raise TypeError("an access token is not pickled: pass it through the environment")
+
+
+class LedgerUrl(str):
+    """Where runs are kept, when that is a database: a plain string where it is used, masked where it is shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        parts = _LEDGER_URL.fullmatch(self)
+        if parts is None:
+            return "LedgerUrl('…')"
+        user = f"{parts['user']}:…@" if parts["user"] is not None else ""
+        return f"LedgerUrl('{parts['scheme']}://{user}{parts['where']}')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +86,7 @@ class Settings:
     ca_bundle: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
     home: Path = field(default_factory=lambda: default_home(os.environ))
+    ledger_url: str | None = None
 
     @classmethod
     def build(
@@ -96,6 +114,7 @@ class Settings:
             ca_bundle=env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or env.get("SSL_CERT_FILE") or None,
             proxies=_proxies(env, url),
             home=home_of(env),
+            ledger_url=ledger_url_of(env),
         )
 
     @classmethod
@@ -108,13 +127,28 @@ class Settings:
         return text.replace(str(self.access_token), "…")
 
     def __repr__(self) -> str:
-        return f"Settings({self.base_url}, version {self.api_version}, {self.access_token!r}, admin {self.admin_id})"
+        runs = f", runs in {LedgerUrl(self.ledger_url)!r}" if self.ledger_url is not None else ""
+        token, admin = repr(self.access_token), self.admin_id
+        return f"Settings({self.base_url}, version {self.api_version}, {token}, admin {admin}{runs})"
 
 
 def home_of(env: Mapping[str, str]) -> Path:
     """The folder for what outlives a process: runs, and what processes share. A URL there is a store of its own."""
     chosen = env.get("INTERCOM_BULK_HOME", "")
     return Path(chosen).expanduser() if chosen and "://" not in chosen else default_home(env)
+
+
+def ledger_url_of(env: Mapping[str, str]) -> LedgerUrl | None:
+    """The database for runs, where INTERCOM_BULK_HOME names one instead of a folder."""
+    chosen = env.get("INTERCOM_BULK_HOME", "").strip()
+    if "://" not in chosen:
+        return None
+    if not _LEDGER_URL.fullmatch(chosen):
+        raise SettingsError(
+            "INTERCOM_BULK_HOME must be a folder or postgresql://user:password@host:port/database, with @ : / ? # and"
+            " spaces in the password written as %40 %3A %2F %3F %23 %20."
+        )
+    return LedgerUrl(chosen)
 
 
 def default_home(env: Mapping[str, str]) -> Path:

@@ -13,7 +13,7 @@ from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
 from intercom_bulk.clock import SYSTEM, Clock
-from intercom_bulk.errors import ApiError
+from intercom_bulk.errors import ApiError, SettingsError
 from intercom_bulk.runs.engine import MAX_WORKERS
 from intercom_bulk.runs.store import FileStore, RunStore
 
@@ -87,6 +87,8 @@ class Workspace:
     @property
     def store(self) -> RunStore:
         """Where the runs of this workspace are kept."""
+        if self.settings.ledger_url is not None:
+            return _database(self.settings.ledger_url)
         return FileStore(self.settings.home / "runs")
 
     def abort(self) -> None:
@@ -99,3 +101,14 @@ class Workspace:
 
     def __repr__(self) -> str:
         return f"Workspace({self.settings!r})"
+
+
+def _database(url: str) -> RunStore:
+    """The driver is an extra, and nobody else waits for its import."""
+    try:
+        from intercom_bulk.runs.postgres import PostgresStore
+    except ImportError as error:
+        raise SettingsError(
+            "INTERCOM_BULK_HOME names a PostgreSQL database: pip install 'intercom-bulk[postgres]'."
+        ) from error
+    return PostgresStore(url)

@@ -1,0 +1,242 @@
+"""One run's record in PostgreSQL.
+
+What is written inside `atomic()` gathers and travels together when the block ends, or when something is asked: two
+journeys to the server for a turn of the engine, however many items it moves.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.errors import LedgerError
+from intercom_bulk.runs.ledger import Recovered
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
+from intercom_bulk.runs.record import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from intercom_bulk.runs.postgres.session import Session, Statement
+
+__all__ = ["PostgresLedger"]
+
+_STEPS = [f"{origin}>{target}" for origin, targets in ITEM_TRANSITIONS.items() for target in targets]
+"""The steps that an item may take, as the statements below compare them."""
+
+_STAGE = """
+    INSERT INTO intercom_bulk.item (item_id, before, after, run_id, status)
+    SELECT new.*, %s, 'staged' FROM unnest(%s::text[], %s::text[], %s::text[]) AS new
+    ON CONFLICT DO NOTHING RETURNING item_id
+"""
+_START = """
+    UPDATE intercom_bulk.item SET status = new.status, started_at = new.started_at, attempts = attempts + 1
+    FROM unnest(%s::text[], %s::text[], %s::float8[]) AS new (item_id, status, started_at)
+    WHERE item.run_id = %s AND item.item_id = new.item_id AND item.step = 0
+        AND item.status || '>' || new.status = ANY(%s)
+"""
+_SETTLE = """
+    UPDATE intercom_bulk.item
+    SET status = new.status, at = new.at, code = new.code, message = new.message, request_id = new.request_id,
+        detail = new.detail
+    FROM unnest(%s::text[], %s::text[], %s::float8[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS new (item_id, status, at, code, message, request_id, detail)
+    WHERE item.run_id = %s AND item.item_id = new.item_id AND item.step = 0
+        AND item.status || '>' || new.status = ANY(%s)
+"""
+_RESTAGE = """
+    UPDATE intercom_bulk.item SET status = new.status, attempts = attempts - new.unsent
+    FROM unnest(%s::text[], %s::text[], %s::int[]) AS new (item_id, status, unsent)
+    WHERE item.run_id = %s AND item.item_id = new.item_id AND item.step = 0
+        AND item.status || '>' || new.status = ANY(%s)
+"""
+_SAVE = "UPDATE intercom_bulk.run SET record = %s WHERE run_id = %s"
+_SAVE_SLICE = """
+    INSERT INTO intercom_bulk.slice (run_id, pass, key, lo, hi, until, cursor, position, pages, done)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (run_id, pass, key) DO UPDATE SET cursor = excluded.cursor, position = excluded.position,
+        until = excluded.until, pages = excluded.pages, done = excluded.done
+"""
+_RECORD = "SELECT record FROM intercom_bulk.run WHERE run_id = %s"
+_SLICES = """
+    SELECT key, lo, hi, until, cursor, position, pages, done FROM intercom_bulk.slice
+    WHERE run_id = %s AND pass = %s ORDER BY key
+"""
+_LOST = """
+    UPDATE intercom_bulk.item
+    SET status = 'unknown', code = coalesce(code, 'interrupted'),
+        message = coalesce(message, 'The process ended before the answer was recorded.')
+    WHERE run_id = %s AND status = 'started'
+"""
+_KNOWN = "SELECT count(*), count(*) FILTER (WHERE attempts > 0) FROM intercom_bulk.item WHERE run_id = %s"
+_COUNTS = "SELECT status, count(*) FROM intercom_bulk.item WHERE run_id = %s GROUP BY status"
+_CODES = "SELECT code, count(*) FROM intercom_bulk.item WHERE run_id = %s AND code IS NOT NULL GROUP BY code"
+_OUTCOMES = """
+    SELECT started_at, item_id, status, code, message, attempts, before, after, request_id, at, detail
+    FROM intercom_bulk.item WHERE run_id = %s AND status = ANY(%s) ORDER BY at * %s NULLS FIRST, item_id
+"""
+
+
+class PostgresLedger:
+    """The session is the ledger's own, and its lock on the run with it: whoever lost the one can no longer write."""
+
+    def __init__(self, session: Session, run_id: str) -> None:
+        self._session = session
+        self._run_id = run_id
+        self._inside = False
+        self._steps: dict[str, list[tuple[object, ...]]] = {}
+        self._moved: set[str] = set()
+        self._slices: dict[tuple[int, str], Slice] = {}
+        self._record: RunRecord | None = None
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        with self._session.atomic():
+            self._inside = True
+            try:
+                yield
+                self._flush()
+            finally:
+                self._inside = False
+                self._forget()
+
+    # -- the run
+
+    def record(self) -> RunRecord | None:
+        self._flush()
+        row = self._session.row(_RECORD, (self._run_id,))
+        return RunRecord.from_json(row[0]) if row is not None else None
+
+    def save(self, record: RunRecord) -> None:
+        self._record = record
+        self._written()
+
+    def recover(self, pass_number: int) -> Recovered:
+        with self.atomic():
+            _, (_, ((known, attempted),)) = self._session.run((_LOST, (self._run_id,)), (_KNOWN, (self._run_id,)))
+            staged = [(Item(o.item_id, effect=_effect(o)), o.attempts) for o in self.outcomes(Status.STAGED)]
+            doubts = [(_outcome(row), row[0] or 0.0) for row in self._rows([Status.UNKNOWN])]
+            return Recovered(staged, doubts, self.slices(pass_number), attempted, known)
+
+    # -- how far it was read
+
+    def slices(self, pass_number: int) -> list[Slice]:
+        self._flush()
+        ((_, rows),) = self._session.run((_SLICES, (self._run_id, pass_number)))
+        return [Slice(*row) for row in rows]
+
+    def save_slice(self, part: Slice, pass_number: int) -> None:
+        self._slices[pass_number, part.key] = part
+        self._written()
+
+    # -- items
+
+    def stage(
+        self, page: Page, pass_number: int, effects: Mapping[str, Effect | Exception | None] | None = None
+    ) -> list[Item]:
+        if not self._inside:
+            with self.atomic():
+                return self.stage(page, pass_number, effects)
+        self._slices[pass_number, page.after.key] = page.after
+        first = {item.id: item for item in reversed(page.items)}
+        known = [(effects or {}).get(item_id) for item_id in first]
+        before = [_json(effect.before) if isinstance(effect, Effect) else None for effect in known]
+        after = [_json(effect.after) if isinstance(effect, Effect) else None for effect in known]
+        rows = self._flush((_STAGE, (self._run_id, list(first), before, after)))
+        new = {item_id for (item_id,) in rows}
+        return [first[item_id] for item_id in dict.fromkeys(item.id for item in page.items) if item_id in new]
+
+    def start(self, items: Iterable[Item], now: float) -> None:
+        for item in items:
+            self._step(_START, item.id, Status.STARTED, now)
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        for o in outcomes:
+            texts = (_plain(text) for text in (o.code, o.message, o.request_id, o.detail))
+            self._step(_SETTLE, o.item_id, o.status, o.at, *texts)
+
+    def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
+        for item in items:
+            self._step(_RESTAGE, item.id, Status.STAGED, 0 if attempted else 1)
+
+    def counts(self) -> dict[Status, int]:
+        self._flush()
+        ((_, rows),) = self._session.run((_COUNTS, (self._run_id,)))
+        return {Status(status): count for status, count in rows}
+
+    def codes(self) -> dict[str, int]:
+        self._flush()
+        ((_, rows),) = self._session.run((_CODES, (self._run_id,)))
+        return dict(rows)
+
+    def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
+        return map(_outcome, self._rows(statuses or list(Status), newest_first=newest_first))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _rows(self, statuses: Sequence[Status], *, newest_first: bool = False) -> Iterator[tuple[Any, ...]]:
+        self._flush()
+        names = [status.value for status in statuses]
+        yield from self._session.stream(_OUTCOMES, (self._run_id, names, -1 if newest_first else 1))
+
+    # -- what gathers
+
+    def _step(self, sql: str, item_id: str, status: Status, *values: object) -> None:
+        """Steps of different items may be taken in any order, those of one item may not."""
+        if item_id in self._moved:
+            self._flush()
+        self._moved.add(item_id)
+        self._steps.setdefault(sql, []).append((item_id, status.value, *values))
+        self._written()
+
+    def _written(self) -> None:
+        if not self._inside:
+            with self.atomic():
+                pass
+
+    def _flush(self, last: Statement | None = None) -> list[tuple[Any, ...]]:
+        """Write what has gathered, and `last`, in one journey; what that gave."""
+        steps = [(sql, [list(column) for column in zip(*rows, strict=True)]) for sql, rows in self._steps.items()]
+        expected = [len(rows) for rows in self._steps.values()]
+        statements: list[Statement] = [(sql, [*columns, self._run_id, _STEPS]) for sql, columns in steps]
+        if self._record is not None:
+            statements.append((_SAVE, (self._record.to_json(), self._run_id)))
+            expected.append(1)
+        statements += [(_SAVE_SLICE, self._slice_row(number, part)) for (number, _), part in self._slices.items()]
+        if last is not None:
+            statements.append(last)
+        self._forget()
+        if not statements:
+            return []
+        answers = self._session.run(*statements)
+        for wanted, (changed, _) in zip(expected, answers, strict=False):
+            if changed != wanted:
+                raise LedgerError(f"the ledger refused a step: {changed} of {wanted} items were where they had to be")
+        return answers[-1][1]
+
+    def _forget(self) -> None:
+        self._steps, self._moved, self._slices, self._record = {}, set(), {}, None
+
+    def _slice_row(self, number: int, s: Slice) -> tuple[object, ...]:
+        return (self._run_id, number, s.key, s.lo, s.hi, s.until, s.cursor, s.position, s.pages, s.done)
+
+
+def _outcome(row: tuple[Any, ...]) -> Outcome:
+    _, item_id, status, code, message, attempts, before, after, request_id, at, detail = row
+    before, after = (None if value is None else json.loads(value) for value in (before, after))
+    return Outcome(item_id, Status(status), code, message, attempts, before, after, request_id, at or 0.0, detail)
+
+
+def _effect(outcome: Outcome) -> Effect | None:
+    return None if outcome.before is None or outcome.after is None else Effect(outcome.before, outcome.after)
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, default=str)
+
+
+def _plain(text: str | None) -> str | None:
+    """What PostgreSQL's text can hold: no NUL, no half of a surrogate pair."""
+    return None if text is None else text.replace("\0", "�").encode(errors="replace").decode()
