@@ -62,6 +62,8 @@ class Database:
     def _migrate(self, migrations: Sequence[str], version: int) -> None:
         for number, statements in enumerate(migrations[version:], start=version + 1):
             with self.atomic():
+                if int(self._connection.execute("PRAGMA user_version").fetchone()[0]) >= number:
+                    continue  # somebody else opened the new file at the same moment
                 for statement in filter(str.strip, statements.split(";")):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version={number:d}")

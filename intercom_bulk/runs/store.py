@@ -97,6 +97,7 @@ class FileStore:
         return ledger
 
     def open(self, run_id: str) -> Ledger:
+        self._existing(run_id)
         hold = self._hold(run_id)
         try:
             return Ledger(self._existing(run_id), check=True, on_close=hold.release)
