@@ -1,0 +1,363 @@
+"""What every store promises, whatever it is made of."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, RunState, Slice, Status
+from tests.stores.conftest import Place, record, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from intercom_bulk.runs.ledger import RunLedger
+    from intercom_bulk.runs.store import RunStore
+
+ITEM = Item("1")
+
+
+def stage(ledger: RunLedger, *ids: str, after: Slice | None = None) -> list[str]:
+    with ledger.atomic():
+        return [item.id for item in ledger.stage(Page([Item(i) for i in ids], after or Slice("0", cursor="c")), 1)]
+
+
+def settle(ledger: RunLedger, *outcomes: Outcome) -> None:
+    """Staged before, started and settled in one go."""
+    with ledger.atomic():
+        ledger.start([Item(outcome.item_id) for outcome in outcomes], 5.0)
+        ledger.settle(outcomes)
+
+
+# -- items
+
+
+def test_an_item_is_new_once(ledger: RunLedger) -> None:
+    assert stage(ledger, "2", "1", "2") == ["2", "1"]
+    assert stage(ledger, "2", "3") == ["3"]
+
+
+def test_a_page_staged_twice_in_one_transaction_is_new_once(ledger: RunLedger) -> None:
+    page = Page([ITEM], Slice("0"))
+    with ledger.atomic():
+        assert ledger.stage(page, 1) == [ITEM]
+        assert ledger.stage(page, 1) == []
+
+
+def test_the_items_of_one_run_are_not_those_of_another(store: RunStore, ledger: RunLedger) -> None:
+    with writing(store, "another") as other:
+        assert stage(ledger, "1") == stage(other, "1") == ["1"]
+        settle(other, Outcome("1", Status.DONE, attempts=1))
+        assert (ledger.counts(), other.counts()) == ({Status.STAGED: 1}, {Status.DONE: 1})
+
+
+def test_what_is_recorded_comes_back(ledger: RunLedger) -> None:
+    before, after = {"state": "open", "n": [1, None]}, {"state": "closed", "text": "ü\u0000\u2028 'x' %s"}
+    outcome = Outcome("1", Status.FAILED, "code", "said 'no' ü 100%", 1, before, after, "req", 12.625, "Traceback\n…")
+    with ledger.atomic():
+        ledger.stage(Page([ITEM, Item("2")], Slice("0")), 1, {"1": Effect(before, after), "2": ValueError()})
+    settle(ledger, outcome)
+    assert list(ledger.outcomes(Status.FAILED)) == [outcome]
+    assert list(ledger.outcomes(Status.STAGED)) == [Outcome("2", Status.STAGED)]
+    assert ledger.counts() == {Status.FAILED: 1, Status.STAGED: 1}
+    assert ledger.codes() == {"code": 1}
+
+
+def test_an_unsent_attempt_is_not_counted(ledger: RunLedger) -> None:
+    stage(ledger, "1")
+    with ledger.atomic():
+        ledger.start([ITEM], 1.0)
+        ledger.restage([ITEM], attempted=False)
+        ledger.start([ITEM], 2.0)
+        ledger.restage([ITEM], attempted=True)
+        ledger.start([ITEM], 3.0)
+        ledger.settle([Outcome("1", Status.DONE)])
+    assert [outcome.attempts for outcome in ledger.outcomes(Status.DONE)] == [2]
+
+
+def test_an_item_may_take_several_steps_in_one_transaction(ledger: RunLedger) -> None:
+    stage(ledger, "1", "2")
+    with ledger.atomic():
+        ledger.start([ITEM, Item("2")], 1.0)
+        ledger.settle([Outcome("1", Status.UNKNOWN), Outcome("2", Status.DONE)])
+        assert ledger.counts() == {Status.UNKNOWN: 1, Status.DONE: 1}
+        ledger.settle([Outcome("1", Status.DONE)])
+    assert ledger.counts() == {Status.DONE: 2}
+
+
+def test_a_failed_transaction_leaves_no_trace(ledger: RunLedger) -> None:
+    stage(ledger, "1")
+
+    def twice() -> None:
+        with ledger.atomic():
+            ledger.save(record("run", reason="lost"))
+            ledger.start([ITEM], 1.0)
+            ledger.start([ITEM], 2.0)
+
+    def broken() -> None:
+        with ledger.atomic():
+            ledger.start([ITEM], 1.0)
+            ledger.stage(Page([Item("2")], Slice("1")), 1)
+            raise ZeroDivisionError
+
+    with pytest.raises(LedgerError, match="refused a step"):
+        twice()
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert ledger.counts() == {Status.STAGED: 1}
+    assert [part.key for part in ledger.slices(1)] == ["0"]
+    assert ledger.record() == record("run")
+    settle(ledger, Outcome("1", Status.DONE))
+    assert ledger.counts() == {Status.DONE: 1}
+
+
+def test_an_item_that_was_never_staged_is_refused(ledger: RunLedger) -> None:
+    with pytest.raises(LedgerError, match="refused a step: 0 of 1"), ledger.atomic():
+        ledger.start([ITEM], 1.0)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.sampled_from(sorted(Status)), max_size=8))
+def test_only_steps_of_the_table_are_taken(ledger: RunLedger, steps: list[Status]) -> None:
+    item = Item(secrets.token_hex(8))
+    stage(ledger, item.id)
+    standing = Status.STAGED
+    for step in steps:
+        allowed = step in ITEM_TRANSITIONS[standing]
+        try:
+            with ledger.atomic():
+                if step is Status.STARTED:
+                    ledger.start([item], 0.0)
+                elif step is Status.STAGED:
+                    ledger.restage([item], attempted=True)
+                else:
+                    ledger.settle([Outcome(item.id, step)])
+        except LedgerError:
+            assert not allowed
+        else:
+            assert allowed
+            standing = step
+    assert item.id in [outcome.item_id for outcome in ledger.outcomes(standing)]
+
+
+# -- reading it
+
+
+def test_outcomes_come_in_the_order_they_settled_or_the_other_way_round(ledger: RunLedger) -> None:
+    ids = [str(n) for n in range(2500)]
+    stage(ledger, *ids, "Z", "a", "staged")
+    settle(ledger, *(Outcome(i, Status.DONE, attempts=1, at=10_000.0 - int(i)) for i in ids))
+    settle(ledger, Outcome("a", Status.FAILED, "no", "no", at=1.0), Outcome("Z", Status.FAILED, "no", "no", at=1.0))
+    assert [o.item_id for o in ledger.outcomes(Status.DONE)] == ids[::-1]
+    assert [o.item_id for o in ledger.outcomes(Status.DONE, newest_first=True)] == ids
+    assert [o.item_id for o in ledger.outcomes()][:4] == ["staged", "Z", "a", "2499"]
+    assert [o.item_id for o in ledger.outcomes(Status.FAILED, Status.STAGED, newest_first=True)] == ["staged", "Z", "a"]
+
+
+def test_outcomes_may_be_read_while_others_settle(ledger: RunLedger) -> None:
+    stage(ledger, *(str(n) for n in range(3000)))
+    settle(ledger, *(Outcome(str(n), Status.DONE, attempts=1, at=1.0) for n in range(2900)))
+    reading = ledger.outcomes(Status.DONE)
+    first = next(reading)
+    settle(ledger, Outcome("2950", Status.FAILED, "no", "no", at=2.0))
+    assert len({first.item_id, *(outcome.item_id for outcome in reading)}) == 2900
+    assert ledger.codes() == {"no": 1}
+
+
+def test_another_process_may_watch(store: RunStore, ledger: RunLedger) -> None:
+    stage(ledger, "1", "2")
+    reader = store.read("run")
+    assert reader.counts() == {Status.STAGED: 2}
+    settle(ledger, Outcome("1", Status.DONE))
+    assert reader.counts() == {Status.STAGED: 1, Status.DONE: 1}
+    with pytest.raises(LedgerError):
+        stage(reader, "3")
+    reader.close()
+
+
+def test_how_far_it_was_read_comes_back(ledger: RunLedger) -> None:
+    first = Slice("0", 1.5, None, 9.0, "cursor ü", 3.25, 2, done=False)
+    stage(ledger, "1", after=first)
+    with ledger.atomic():
+        ledger.save_slice(Slice("1", done=True), 1)
+        ledger.save_slice(Slice("0"), 2)
+    assert ledger.slices(1) == [first, Slice("1", done=True)]
+    later = replace(first, cursor=None, until=4.0, position=7.0, pages=3, done=True)
+    stage(ledger, after=later)
+    assert ledger.slices(1)[0] == later
+    assert ledger.slices(3) == []
+
+
+def test_what_was_in_flight_when_a_life_ended_is_in_doubt_in_the_next(store: RunStore, ledger: RunLedger) -> None:
+    effect = Effect({"state": "open"}, {"state": "closed"})
+    with ledger.atomic():
+        ledger.stage(Page([Item(i) for i in "1234"], Slice("0", cursor="c")), 1, {"1": effect})
+    with ledger.atomic():
+        ledger.start([Item("2"), Item("3")], 77.5)
+        ledger.settle([Outcome("3", Status.DONE)])
+    ledger.close()
+    again = store.open("run")
+    found = again.recover(1)
+    again.close()
+    assert list(found.staged) == [(Item("1", effect=effect), 0), (Item("4"), 0)]
+    lost = "The process ended before the answer was recorded."
+    assert list(found.doubts) == [(Outcome("2", Status.UNKNOWN, "interrupted", lost, 1), 77.5)]
+    assert list(found.slices) == [Slice("0", cursor="c")]
+    assert (found.attempted, found.known) == (2, 4)
+
+
+# -- runs
+
+
+def test_the_record_of_a_run_comes_back(store: RunStore) -> None:
+    whole = record("run", reason="why 'ü' \u0000", run_key="key", parameters={"keywords": {"a": [1, None]}}, cutoff=7)
+    ledger = store.create(whole)
+    assert ledger.record() == store.record("run") == whole
+    changed = replace(whole, state=RunState.STOPPED, total=12, ended_at=3.5)
+    with ledger.atomic():
+        ledger.save(changed)
+    ledger.close()
+    assert store.record("run") == changed
+
+
+def test_a_run_that_nobody_holds_was_interrupted(store: RunStore) -> None:
+    with writing(store, "run"):
+        assert store.record("run").state is RunState.RUNNING
+    assert store.record("run").state is RunState.INTERRUPTED
+    assert [known.state for known in store.records()] == [RunState.INTERRUPTED]
+
+
+def test_runs_are_listed_newest_first(store: RunStore) -> None:
+    names = ["20260102-090000-aa", "20260101-120000-bb", "20260102-100000-cc"]
+    for name in names:
+        store.create(record(name, state=RunState.COMPLETED)).close()
+    assert [known.run_id for known in store.records()] == sorted(names, reverse=True)
+
+
+def test_looking_into_an_empty_store_finds_nothing(store: RunStore) -> None:
+    assert list(store.records()) == []
+    assert store.find_key("key") is None
+    for look in (store.record, store.read, store.open, store.delete):
+        with pytest.raises(UnknownRun, match="no run 'missing'"):
+            look("missing")
+
+
+def test_a_deleted_run_is_gone_with_its_key(store: RunStore) -> None:
+    ledger = store.create(record("run", run_key="key"))
+    stage(ledger, "1")
+    with pytest.raises(RunBusy):
+        store.delete("run")
+    ledger.close()
+    store.delete("run")
+    assert list(store.records()) == []
+    assert store.find_key("key") is None
+    with pytest.raises(UnknownRun):
+        store.open("run")
+    store.create(record("run", run_key="key")).close()
+    reader = store.read("run")
+    assert reader.counts() == {}
+    reader.close()
+
+
+def test_a_run_that_is_remembered_is_found_by_its_key(store: RunStore) -> None:
+    store.create(record("run")).close()
+    store.remember(record("other", run_key="key"))
+    assert store.find_key("key") == "other"
+
+
+def test_a_key_is_taken_once(store: RunStore) -> None:
+    store.create(record("run", run_key="key")).close()
+    with pytest.raises(RunBusy, match="'key' belongs to run run already"):
+        store.create(record("other", run_key="key"))
+    assert store.find_key("key") == "run"
+    assert [known.run_id for known in store.records()] == ["run"]
+
+
+def test_of_those_who_start_a_key_at_once_one_wins(place: Place) -> None:
+    """In an empty store, so that making it is part of the race."""
+    count = 6
+    barrier = threading.Barrier(count)
+
+    def start(number: int) -> str:
+        barrier.wait()
+        try:
+            place.store.create(record(f"run-{number}", run_key="key")).close()
+        except RunBusy:
+            return "busy"
+        return f"run-{number}"
+
+    with ThreadPoolExecutor(count) as pool:
+        said = list(pool.map(start, range(count)))
+    assert said.count("busy") == count - 1
+    assert place.store.find_key("key") in said
+
+
+# -- who holds it
+
+HOLD = """
+import os, sys
+from intercom_bulk.settings import Settings
+from intercom_bulk.workspace import Workspace
+
+store = Workspace(Settings.build(access_token="a-token-of-nobody", env=os.environ)).store
+ledger = store.open(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held_elsewhere(run_id: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, run_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def taken(store: RunStore, run_id: str) -> RunLedger:
+    """The run as soon as it is free: the server takes a moment to see that a process died."""
+    for _ in range(500):
+        try:
+            return store.open(run_id)
+        except RunBusy:
+            threading.Event().wait(0.01)
+    raise AssertionError("the run stayed held")
+
+
+@pytest.mark.usefixtures("environment")
+def test_one_process_at_a_time_works_on_a_run_and_kill_9_frees_it(store: RunStore) -> None:
+    store.create(record("run")).close()
+    store.create(record("free")).close()
+    with held_elsewhere("run") as other:
+        with pytest.raises(RunBusy, match=f"held by process {other.pid} on "):
+            store.open("run")
+        assert store.record("run").state is RunState.RUNNING
+        assert store.record("free").state is RunState.INTERRUPTED
+        other.kill()
+        other.wait()
+        ledger = taken(store, "run")
+    assert store.record("run").state is RunState.RUNNING
+    ledger.close()
+    assert store.record("run").state is RunState.INTERRUPTED
+
+
+def test_a_process_does_not_open_its_own_run_twice(store: RunStore, ledger: RunLedger) -> None:
+    with pytest.raises(RunBusy):
+        store.open("run")
+    ledger.close()
+    store.open("run").close()
+    store.open("run").close()
