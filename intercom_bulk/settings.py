@@ -103,6 +103,11 @@ class Settings:
         """Everything from the environment and `.env`."""
         return cls.build()
 
+    @staticmethod
+    def home_from_env() -> Path:
+        """Where runs are kept, by the environment and `.env`: no token is needed to look at them."""
+        return home_of(_environment())
+
     def __repr__(self) -> str:
         return f"Settings({self.base_url}, version {self.api_version}, {self.access_token!r}, admin {self.admin_id})"
 
