@@ -4,12 +4,16 @@ from intercom_bulk.api.pages import Endpoint
 from intercom_bulk.display import ProgressLine
 from intercom_bulk.errors import (
     ApiError,
+    ChangedSince,
     Gone,
     IntercomBulkError,
     ItemIdError,
+    LedgerError,
+    LeftAlone,
     QueryError,
     RateLimited,
     Rejected,
+    RunBusy,
     SearchError,
     SearchLoop,
     SearchUnordered,
@@ -18,11 +22,15 @@ from intercom_bulk.errors import (
     Transient,
     Unauthorized,
     UnknownNameError,
+    UnknownRun,
     UsageError,
 )
+from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
+from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.settings import Settings
+from intercom_bulk.updaters.assigning import Assigner
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
 from intercom_bulk.updaters.conversations import (
@@ -32,9 +40,13 @@ from intercom_bulk.updaters.conversations import (
     StateChanger,
     TagAssigner,
 )
+from intercom_bulk.updaters.details import ReadMarker, TitleSetter, Untagger
+from intercom_bulk.updaters.history import Runs, StoredRun
 
 __all__ = [
     "ApiError",
+    "Assigner",
+    "ChangedSince",
     "ConversationCloser",
     "ConversationUpdater",
     "CustomAttributeUpdater",
@@ -44,15 +56,22 @@ __all__ = [
     "IntercomBulkError",
     "IntercomBulkUpdater",
     "ItemIdError",
+    "LedgerError",
+    "LeftAlone",
     "Outcome",
     "OutcomeStream",
     "Progress",
     "ProgressLine",
     "QueryError",
     "RateLimited",
+    "ReadMarker",
     "Rejected",
+    "Run",
+    "RunBusy",
     "RunOptions",
+    "RunRecord",
     "RunState",
+    "Runs",
     "SearchError",
     "SearchLoop",
     "SearchUnordered",
@@ -61,11 +80,15 @@ __all__ = [
     "StateChanger",
     "Status",
     "Stopped",
+    "StoredRun",
     "Summary",
     "TagAssigner",
+    "TitleSetter",
     "Transient",
     "Unauthorized",
     "UnknownNameError",
+    "UnknownRun",
+    "Untagger",
     "UsageError",
     "bulk_close",
     "bulk_close_hybrid",

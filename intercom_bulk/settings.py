@@ -126,6 +126,12 @@ class Settings:
         """The text without the token."""
         return text.replace(str(self.access_token), "…")
 
+    @staticmethod
+    def home_from_env() -> tuple[Path, str | None]:
+        """Where runs are kept, folder and database, by the environment and `.env`: to look at them takes no token."""
+        env = _environment()
+        return home_of(env), ledger_url_of(env)
+
     def __repr__(self) -> str:
         runs = f", runs in {LedgerUrl(self.ledger_url)!r}" if self.ledger_url is not None else ""
         token, admin = repr(self.access_token), self.admin_id

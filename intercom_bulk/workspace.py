@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
 from intercom_bulk.api import transport
 from intercom_bulk.api.attempts import Attempts
@@ -13,14 +15,17 @@ from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
 from intercom_bulk.clock import SYSTEM, Clock
-from intercom_bulk.errors import ApiError, SettingsError
+from intercom_bulk.errors import ApiError, SettingsError, UsageError
 from intercom_bulk.runs.engine import MAX_WORKERS
 from intercom_bulk.runs.store import FileStore, RunStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from intercom_bulk.settings import Settings
 
-__all__ = ["Workspace"]
+__all__ = ["Workspace", "run_store", "written"]
 
 LONGEST = 1800.0
 """Seconds: no exchange takes longer, whatever patience its caller has."""
@@ -87,9 +92,7 @@ class Workspace:
     @property
     def store(self) -> RunStore:
         """Where the runs of this workspace are kept."""
-        if self.settings.ledger_url is not None:
-            return _database(self.settings.ledger_url)
-        return FileStore(self.settings.home / "runs")
+        return run_store(self.settings.home, self.settings.ledger_url)
 
     def abort(self) -> None:
         """End every request under way at once; what they did is then in doubt."""
@@ -112,3 +115,24 @@ def _database(url: str) -> RunStore:
             "INTERCOM_BULK_HOME names a PostgreSQL database: pip install 'intercom-bulk[postgres]'."
         ) from error
     return PostgresStore(url)
+
+
+def run_store(home: Path, url: str | None = None) -> RunStore:
+    """The runs that are kept under `home`, or in the database that `url` names."""
+    return FileStore(home / "runs") if url is None else _database(url)
+
+
+@contextmanager
+def written(path: Path, *, for_excel: bool = False) -> Iterator[TextIO]:
+    """A private text file that appears under its name when it is whole. Excel reads UTF-8 only where it is told."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(opened, "w", encoding="utf-8-sig" if for_excel else "utf-8", newline="") as out:  # noqa: PTH123
+            yield out
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be written there ({error.strerror}): choose another place.") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -156,7 +156,7 @@ class Execution:
             self._items.take_over(item, Try(attempts, now))
         for outcome, started_at in found.doubts:
             since = now - max(self._clock.time() - started_at, 0.0)
-            item = Item(outcome.item_id)
+            item = Item(outcome.item_id, effect=outcome.effect)
             self._items.take_over(item, Try(outcome.attempts, since), is_staged=False)
             resendable = self._plan.action.idempotent or self._plan.options.resend_unknown
             self._doubts.put(Doubt(item, outcome, resendable), since)
@@ -319,8 +319,8 @@ class Execution:
         self._note_answer(result)
         attempts, now = self._items.current(item.id).number, self._clock.time()
         if isinstance(result, Receipt):
-            done = Outcome(item.id, Status.DONE, attempts=attempts, request_id=result.request_id, at=now)
-            self._settle(done)
+            done = Outcome(item.id, Status.DONE, message=result.note, attempts=attempts, request_id=result.request_id)
+            self._settle(replace(done, at=now))
             return
         verdict = judge(item, result, attempts=attempts, at=now, redact=self._plan.redact)
         if verdict.halt is not None:

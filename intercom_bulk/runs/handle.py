@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.life import Life
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ class Run:
         clock: Clock,
         *,
         discard: Callable[[], None] = lambda: None,
+        undo: Callable[[], Run] | None = None,
     ) -> None:
         self.run_id = run_id
+        self._undo = undo
         self._life = Life(open_ledger, make_plan, clock, discard=discard)
         self._life.start()
 
@@ -66,6 +69,17 @@ class Run:
     def summary(self) -> Summary:
         """The totals so far."""
         return self._life.summary()
+
+    def undo(self) -> Run:
+        """Start a run that takes back what this one did, newest first, where the items are still as it left them.
+
+        Raises `UsageError` while this one is under way, and for what cannot be taken back.
+        """
+        if self._life.is_alive:
+            raise UsageError(f"Run {self.run_id} is under way: stop() it or wait() for its end, then undo it.")
+        if self._undo is None:
+            raise UsageError(f"Run {self.run_id} cannot be undone: it was started without an updater.")
+        return self._undo()
 
     def __repr__(self) -> str:
         return f"Run({self.run_id}, {'running' if self._life.is_alive else 'over'})"

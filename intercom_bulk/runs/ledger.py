@@ -70,8 +70,12 @@ class RunLedger(Protocol):
 
     def save(self, record: RunRecord) -> None: ...
 
-    def recover(self, pass_number: int) -> Recovered:
-        """Take over after another life: what was started and never settled is in doubt from now on."""
+    def recover(self, pass_number: int, alive_until: float = 0.0) -> Recovered:
+        """Take over after another life: what was started and never settled is in doubt from now on.
+
+        `alive_until` (epoch seconds): an intent may have waited for its turn, so what was in flight may have been sent
+        as late as that.
+        """
 
     def slices(self, pass_number: int) -> list[Slice]:
         """How far each part of the source was read."""
@@ -149,7 +153,7 @@ class Ledger:
             )
             lost = "The process ended before the answer was recorded."
             self._database.execute(sql, (Status.UNKNOWN, alive_until, lost, Status.STARTED))
-            staged = [(Item(o.item_id, effect=_effect(o)), o.attempts) for o in self.outcomes(Status.STAGED)]
+            staged = [(Item(o.item_id, effect=o.effect), o.attempts) for o in self.outcomes(Status.STAGED)]
             doubts = [(outcome, self._started_at(outcome.item_id)) for outcome in self.outcomes(Status.UNKNOWN)]
             sql = "SELECT count(*), coalesce(sum(attempts > 0), 0) FROM item"
             known, attempted = self._database.row(sql) or (0, 0)
@@ -232,6 +236,24 @@ class Ledger:
         for row in self._database.rows(sql, (json.dumps(statuses or list(Status)), -1 if newest_first else 1)):
             yield _outcome(row)
 
+    def settled(
+        self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
+    ) -> list[Outcome]:
+        """Newest first, at most `limit` of them, those before `below` (when, item id): data to go on from."""
+        sql = (
+            "SELECT id, status, code, message, attempts, before, after, request_id, at, detail FROM item"
+            " WHERE status IN (SELECT value FROM json_each(?)) AND (coalesce(at, 0.0), id) < (?, ?)"
+            " ORDER BY coalesce(at, 0.0) DESC, id DESC LIMIT ?"
+        )
+        at, item_id = below or (float("inf"), "")
+        return [_outcome(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
+
+    def with_before(self, status: Status) -> int:
+        """How many items of this status have what they were before on record."""
+        sql = "SELECT count(*) FROM item WHERE status=? AND before IS NOT NULL AND after IS NOT NULL"
+        (count,) = self._database.row(sql, (status,)) or (0,)
+        return int(str(count))
+
     def close(self) -> None:
         self._database.close()
         if self._folder is not None:
@@ -274,12 +296,6 @@ def _outcome(row: tuple[object, ...]) -> Outcome:
         at=float(str(at or 0.0)),
         detail=_text(detail),
     )
-
-
-def _effect(outcome: Outcome) -> Effect | None:
-    if outcome.before is None or outcome.after is None:
-        return None
-    return Effect(outcome.before, outcome.after)
 
 
 def _slice(row: tuple[object, ...]) -> Slice:

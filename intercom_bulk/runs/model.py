@@ -137,9 +137,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The server's word that an action on one item was applied."""
+    """The server's word that an action on one item was applied. `note`: a sentence, where that needs one."""
 
     request_id: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,11 @@ class Outcome:
     at: float = 0.0
     detail: str | None = field(default=None, repr=False)
     target: bool = False
+
+    @property
+    def effect(self) -> Effect | None:
+        """What the item was and was to be, where both are known."""
+        return Effect(self.before, self.after) if self.before is not None and self.after is not None else None
 
 
 class Budget(Protocol):

@@ -128,7 +128,7 @@ class Selection:
             earlier = self._tries.get(item.id)
             self._tally.attempted += earlier is None
             self._tries[item.id] = Try(earlier.number + 1 if earlier else 1, self._clock.monotonic())
-            chosen.append(item)
+            chosen.append(replace(item, effect=self._effects.get(item.id)))
         return chosen
 
     def _room(self, free: int) -> int:

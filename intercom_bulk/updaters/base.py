@@ -16,7 +16,8 @@ from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
 from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
 from intercom_bulk.sources import IteratorSource, SearchSource
 from intercom_bulk.updaters.action import accepted_keywords
-from intercom_bulk.updaters.calls import current_call, refuse_netrc
+from intercom_bulk.updaters.again import resume, undo
+from intercom_bulk.updaters.calls import current_call
 from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
 from intercom_bulk.workspace import Workspace
 
@@ -59,6 +60,10 @@ class IntercomBulkUpdater(ABC):
     """Whether `perform_action` may be done twice to an item without harm: then an item that was in flight when the
     process died, and does not show the action, is sent again instead of left for review. It speaks of the
     `perform_action` beside it: a subclass that overrides that has to say it anew."""
+    irreversible: str | None = None
+    """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`."""
+    writes_apart = False
+    """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
 
     def __init__(
         self,
@@ -129,11 +134,24 @@ class IntercomBulkUpdater(ABC):
 
     def already_done(self, item_id: str) -> bool | None:
         """Read an item back after a lost answer: whether the action shows on it. None: cannot tell."""
-        collection = self._endpoint().path.partition("/")[0]
         if type(self).effect is IntercomBulkUpdater.effect:
             return None
-        effect = self.effect(self.request("GET", f"{collection}/{segment(item_id)}"))
+        effect = self.effect(self.read_item(item_id))
         return None if effect is None else effect.is_done
+
+    def read_item(self, item_id: str) -> dict[str, Any]:
+        """An item as it is now, in one request, with all that `effect` looks at."""
+        collection = self._endpoint().path.partition("/")[0]
+        return self.request("GET", f"{collection}/{segment(item_id)}")
+
+    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+        """Undo: write the fields `before` (as `effect` names them) where they now are `after`, through `self.request`.
+
+        Called only while the item still is as the run left it. Return a sentence where the field could not be brought
+        back exactly; raise `ChangedSince` to leave the item alone.
+        """
+        del item_id, before, after
+        raise UsageError(f"{type(self).__name__} cannot be undone: it has no restore().")
 
     # -- what it gets
 
@@ -249,9 +267,17 @@ class IntercomBulkUpdater(ABC):
         What was done stays done; what was in flight when it ended is read back before anything is sent again. Raises
         `RunBusy` while another process works on it, `UnknownRun`, and `UsageError` on another workspace.
         """
-        record = self.workspace.store.record(run_id)
-        arguments = Arguments.from_record(record.parameters, options or RunOptions())
-        return self._launch(arguments, run_id=run_id).start()
+        return resume(self, run_id, options or RunOptions())
+
+    def undo(self, run_id: str, *, options: RunOptions | None = None) -> Run:
+        """Take back what a run of this updater did, newest first, only where the item still is as the run left it.
+
+        Itself a run: two requests an item; what was changed since is skipped and listed (`changed_since`). An undo of
+        that run that was cut short is gone on with. Raises `UsageError`, with nothing sent, where there is no way back.
+        """
+        if type(self).restore is IntercomBulkUpdater.restore:
+            raise UsageError(f"{type(self).__name__} cannot be undone: it has no restore().")
+        return undo(self, run_id, options or RunOptions())
 
     def bulk_process(
         self,
@@ -306,10 +332,9 @@ class IntercomBulkUpdater(ABC):
                 f" {type(self).__name__} takes it."
             )
 
-    def _launch(self, arguments: Arguments, *, run_id: str | None = None) -> Launch:
+    def _launch(self, arguments: Arguments) -> Launch:
         self._check_keywords(arguments.keywords)
-        refuse_netrc(self.perform_action, self.base_url)
-        return Launch(self, arguments, run_id=run_id)
+        return Launch(self, arguments)
 
     def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
         """Where a run's items come from: the search, or an overridden `search_items()`."""

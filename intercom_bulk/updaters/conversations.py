@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.api.query import both, checked
-from intercom_bulk.errors import Unauthorized, UsageError
+from intercom_bulk.errors import LeftAlone, Rejected, Unauthorized, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 LATEST = 32_503_680_000
 """Epoch seconds of the year 3000: what lies behind it was meant in milliseconds."""
 STATES = ("open", "closed", "snoozed")
+SOON = 2.0
+"""Seconds: a snooze that ends so soon may be over before the request arrives."""
 COLLECTIONS = ("conversations", "contacts", "tickets")
 
 
@@ -97,6 +99,8 @@ class StateChanger(ConversationUpdater):
             raise UsageError("snoozed_until goes with state='snoozed', and with nothing else.")
         self.state = state
         self.snoozed_until = _epoch(snoozed_until)
+        if self.snoozed_until is not None:
+            self.made_with["snoozed_until"] = self.snoozed_until  # a datetime would not survive in the record
 
     def prepare(self) -> None:
         super().prepare()
@@ -104,11 +108,29 @@ class StateChanger(ConversationUpdater):
             raise UsageError(f"snoozed_until is in the past: {self.snoozed_until}; it is in epoch seconds, UTC.")
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
-        message_type = {"open": "open", "closed": "close", "snoozed": "snoozed"}[self.state]
+        return self._change(item_id, self.state, self.snoozed_until)
+
+    def _change(self, item_id: str, state: str, snoozed_until: int | None) -> dict[str, Any]:
+        message_type = {"open": "open", "closed": "close", "snoozed": "snoozed"}[state]
         body: dict[str, Any] = {"message_type": message_type, "type": "admin", "admin_id": self.admin_id}
-        if self.snoozed_until is not None:
-            body["snoozed_until"] = self.snoozed_until
+        if snoozed_until is not None:
+            body["snoozed_until"] = snoozed_until
         return self.request("POST", f"conversations/{segment(item_id)}/parts", json=body)
+
+    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+        """A snooze that is over by now cannot be set again: the conversation is opened, as it would be by then."""
+        del after
+        state, until = before.get("state"), before.get("snoozed_until")
+        if state not in STATES:
+            raise LeftAlone(f"Its state was {state!r}, which cannot be set.", code="no_before")
+        if state != "snoozed":
+            self._change(item_id, state, None)
+        elif until is not None and until > self.workspace.clock.time() + SOON:
+            self._change(item_id, state, int(until))
+        else:
+            self._change(item_id, "open", None)
+            return f"It was snoozed until {until}, which has passed: it is open now."
+        return None
 
     def effect(self, item: dict[str, Any]) -> Effect:
         before = {"state": item.get("state"), "snoozed_until": item.get("snoozed_until")}
@@ -168,15 +190,45 @@ class TagAssigner(ConversationUpdater):
         return f"{self.collection}/search"
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
-        body = {"id": self.tag_id} if self.collection == "contacts" else {"id": self.tag_id, "admin_id": self.admin_id}
-        return self.request("POST", f"{self.collection}/{segment(item_id)}/tags", json=body)
+        return self._tag(item_id, self.tag_id)
 
     def effect(self, item: dict[str, Any]) -> Effect | None:
         held = item.get("tags")
         if not isinstance(held, dict) or held.get("has_more"):
             return None  # tickets do not say, and a contact's nested tags stop at ten: what is not shown is not known
-        tags = [str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []]
-        return Effect({"tags": tags}, {"tags": tags if self.tag_id in tags else [*tags, self.tag_id]})
+        tags = {str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []}
+        return Effect({"tags": sorted(tags)}, {"tags": sorted(self._changed(tags))})
+
+    def _changed(self, tags: set[str]) -> set[str]:
+        return tags | {self.tag_id}
+
+    def read_item(self, item_id: str) -> dict[str, Any]:
+        """The tags nested in a contact stop at ten; its own list of them does not."""
+        if self.collection != "contacts":
+            return super().read_item(item_id)
+        return {"tags": self.request("GET", f"contacts/{segment(item_id)}/tags")}
+
+    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Takes off only what was put on, and puts back only what was taken off."""
+        for tag_id in sorted(set(after["tags"]) - set(before["tags"])):
+            self._untag(item_id, tag_id)
+        for tag_id in sorted(set(before["tags"]) - set(after["tags"])):
+            self._tag(item_id, tag_id)
+
+    def _tag(self, item_id: str, tag_id: str) -> dict[str, Any]:
+        return self.request("POST", f"{self.collection}/{segment(item_id)}/tags", json={"id": tag_id, **self._author()})
+
+    def _untag(self, item_id: str, tag_id: str) -> dict[str, Any]:
+        path = f"{self.collection}/{segment(item_id)}/tags/{segment(tag_id)}"
+        try:
+            return self.request("DELETE", path, json=self._author() or None)
+        except Rejected as error:
+            if error.code != "tag_not_found":
+                raise
+            return {}  # it is not on the item, which is what was asked for
+
+    def _author(self) -> dict[str, Any]:
+        return {} if self.collection == "contacts" else {"admin_id": self.admin_id}
 
 
 class CustomAttributeUpdater(ConversationUpdater):
@@ -201,8 +253,16 @@ class CustomAttributeUpdater(ConversationUpdater):
         return f"{self.collection}/search"
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
-        body = {"custom_attributes": self.attributes}
+        return self._put(item_id, self.attributes)
+
+    def _put(self, item_id: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        body = {"custom_attributes": dict(attributes)}
         return self.request("PUT", f"{self.collection}/{segment(item_id)}", json=body)
+
+    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """The old values; null where there was none."""
+        del after
+        self._put(item_id, before)
 
     def effect(self, item: dict[str, Any]) -> Effect:
         held = item.get("custom_attributes") or {}

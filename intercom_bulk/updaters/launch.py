@@ -19,6 +19,7 @@ from intercom_bulk.runs.model import Plan, RunOptions
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction
+from intercom_bulk.updaters.calls import refuse_netrc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +105,8 @@ def _is_plain(value: object) -> bool:
 class Launch:
     """One run about to begin, or to go on: `run_id` None is a new one.
 
-    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan).
+    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan); `recorded`
+    are further parameters for the record, from which a resume makes them again.
     """
 
     def __init__(
@@ -117,7 +119,9 @@ class Launch:
         parent: str | None = None,
         make_source: Callable[[int], Source] | None = None,
         make_action: Callable[[UpdaterAction], Action] | None = None,
+        recorded: Mapping[str, Any] | None = None,
     ) -> None:
+        refuse_netrc(updater.perform_action, updater.base_url)
         self._updater = updater
         self._arguments = arguments
         self._workspace = updater.workspace
@@ -128,6 +132,7 @@ class Launch:
         self._parent = parent
         self._make_source = make_source
         self._make_action = make_action
+        self._recorded = recorded or {}
         self._earlier: RunRecord | None = None
         self._workspace.governor.adjust(reserve=arguments.options.reserve, share=arguments.options.share)
 
@@ -143,7 +148,14 @@ class Launch:
 
     def start(self) -> Run:
         """Begin now, in a thread."""
-        return Run(self.run_id, self.open_ledger, self.make_plan, self._workspace.clock, discard=self.discard)
+        return Run(
+            self.run_id,
+            self.open_ledger,
+            self.make_plan,
+            self._workspace.clock,
+            discard=self.discard,
+            undo=lambda: self._updater.undo(self.run_id),
+        )
 
     def open_ledger(self) -> RunLedger:
         """A dry run leaves no record. A key that is known goes on with its run. Raises `RunBusy`, `LedgerError`."""
@@ -208,9 +220,11 @@ class Launch:
 
     def _check_workspace(self, workspace: str | None) -> None:
         earlier = self._earlier
+        if earlier is None and self._parent is not None:
+            earlier = self._store.record(self._parent)
         if earlier is not None and earlier.workspace is not None and earlier.workspace != workspace:
             raise UsageError(
-                f"Run {self.run_id} belongs to workspace {earlier.workspace}, and this token to {workspace}: use the"
+                f"Run {earlier.run_id} belongs to workspace {earlier.workspace}, and this token to {workspace}: use the"
                 " token of that one."
             )
 
@@ -229,6 +243,7 @@ class Launch:
                 "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
                 "made_with": updater.made_with,
                 **_plain(self._arguments.to_record()),
+                **self._recorded,
             },
             versions={
                 "intercom-bulk": version("intercom-bulk"),

@@ -65,7 +65,7 @@ _SLICES = """
 """
 _LOST = """
     UPDATE intercom_bulk.item
-    SET status = 'unknown', code = coalesce(code, 'interrupted'),
+    SET status = 'unknown', started_at = greatest(started_at, %s), code = coalesce(code, 'interrupted'),
         message = coalesce(message, 'The process ended before the answer was recorded.')
     WHERE run_id = %s AND status = 'started'
 """
@@ -112,10 +112,12 @@ class PostgresLedger:
         self._record = record
         self._written()
 
-    def recover(self, pass_number: int) -> Recovered:
+    def recover(self, pass_number: int, alive_until: float = 0.0) -> Recovered:
         with self.atomic():
-            _, (_, ((known, attempted),)) = self._session.run((_LOST, (self._run_id,)), (_KNOWN, (self._run_id,)))
-            staged = [(Item(o.item_id, effect=_effect(o)), o.attempts) for o in self.outcomes(Status.STAGED)]
+            _, (_, ((known, attempted),)) = self._session.run(
+                (_LOST, (alive_until, self._run_id)), (_KNOWN, (self._run_id,))
+            )
+            staged = [(Item(o.item_id, effect=o.effect), o.attempts) for o in self.outcomes(Status.STAGED)]
             doubts = [(_outcome(row), row[0] or 0.0) for row in self._rows([Status.UNKNOWN])]
             return Recovered(staged, doubts, self.slices(pass_number), attempted, known)
 
@@ -227,10 +229,6 @@ def _outcome(row: tuple[Any, ...]) -> Outcome:
     _, item_id, status, code, message, attempts, before, after, request_id, at, detail = row
     before, after = (None if value is None else json.loads(value) for value in (before, after))
     return Outcome(item_id, Status(status), code, message, attempts, before, after, request_id, at or 0.0, detail)
-
-
-def _effect(outcome: Outcome) -> Effect | None:
-    return None if outcome.before is None or outcome.after is None else Effect(outcome.before, outcome.after)
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -1,0 +1,168 @@
+"""Runs that follow another: going on with it, taking it back, trying its failures again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from intercom_bulk.errors import Gone, Rejected, UsageError
+from intercom_bulk.runs.earlier import EarlierItems
+from intercom_bulk.runs.model import Effect, Item, Outcome, Status
+from intercom_bulk.updaters.launch import Arguments, Launch
+from intercom_bulk.updaters.undo import UndoAction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.model import RunOptions
+    from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.runs.store import RunStore
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
+
+__all__ = ["resume", "retry", "undo"]
+
+TOUCHED = (Status.DONE, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
+"""What an undo looks at: what the run did, and what it may have done."""
+RETRYABLE = (Status.FAILED, Status.NEEDS_REVIEW)
+FEW = 20
+"""Items of a retry that are read anew for one page of its source."""
+
+
+def resume(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
+    """Go on with a run of any kind under its own id."""
+    record = updater.workspace.store.record(run_id)
+    arguments = Arguments.from_record(record.parameters, options)
+    if record.parent is None:
+        return Launch(updater, arguments, run_id=run_id).start()
+    statuses = [Status(word) for word in record.parameters.get("statuses", ())]
+    undoes = bool(record.parameters.get("undoes"))
+    return _follow(updater, arguments, record.parent, record.kind, statuses, undoes=undoes, run_id=run_id)
+
+
+def undo(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
+    """Take back what a run did. Raises `UsageError` before anything is sent where there is nothing to go by."""
+    store = updater.workspace.store
+    parent = _over(store, run_id, updater)
+    if updater.irreversible is not None:
+        raise UsageError(f"Run {run_id} cannot be undone: {updater.irreversible}")
+    _refuse_without_before(store, parent)
+    begun = _begun_undo(store, parent)
+    if begun is not None:
+        return resume(updater, begun.run_id, options)
+    return _follow(updater, _arguments(parent, options), run_id, "undo", TOUCHED, undoes=True)
+
+
+def retry(updater: IntercomBulkUpdater, run_id: str, statuses: Sequence[Status], options: RunOptions) -> Run:
+    """Try the failed items of a run again; of an undo, to undo them."""
+    chosen = [Status(status) for status in statuses] or [Status.FAILED]
+    if not set(chosen) <= set(RETRYABLE):
+        raise UsageError(f"Only {' and '.join(RETRYABLE)} items are tried again; resume the run for the others.")
+    store = updater.workspace.store
+    parent = _over(store, run_id, updater)
+    ledger = store.read(run_id)
+    try:
+        counts = ledger.counts()
+    finally:
+        ledger.close()
+    if not any(counts.get(status) for status in chosen):
+        raise UsageError(f"Run {run_id} has no {' or '.join(chosen)} items: there is nothing to try again.")
+    undoes = bool(parent.parameters.get("undoes"))
+    return _follow(updater, _arguments(parent, options), run_id, "retry", chosen, undoes=undoes)
+
+
+def _follow(
+    updater: IntercomBulkUpdater,
+    arguments: Arguments,
+    parent: str,
+    kind: str,
+    statuses: Sequence[Status],
+    *,
+    undoes: bool,
+    run_id: str | None = None,
+) -> Run:
+    make_item = (_reversed if kind == "undo" else _as_meant) if undoes else partial(_anew, updater)
+    per_page = 500 if undoes else FEW
+    source = EarlierItems(updater.workspace.store, parent, statuses, make_item, per_page=per_page)
+    action = UndoAction(updater, timeout=arguments.timeout)
+    return Launch(
+        updater,
+        arguments,
+        run_id=run_id,
+        kind=kind,
+        parent=parent,
+        make_source=lambda _: source,
+        make_action=(lambda _: action) if undoes else None,
+        recorded={"statuses": [status.value for status in statuses], "undoes": undoes},
+    ).start()
+
+
+# -- from an outcome to an item
+
+
+def _reversed(outcome: Outcome) -> Item:
+    """The way back. What the run may have done without knowing is listed, never guessed."""
+    effect = outcome.effect
+    if outcome.status is not Status.DONE:
+        why = "Whether the run changed it is not known: resume the run, which reads it back, or look at it."
+        return Item(outcome.item_id, skip=("in_doubt", why))
+    if effect is None:
+        return Item(outcome.item_id, skip=("no_before", "What it was before is not on record: nothing is guessed."))
+    return Item(outcome.item_id, effect=Effect(effect.after, effect.before))
+
+
+def _as_meant(outcome: Outcome) -> Item:
+    """The same way back once more."""
+    return Item(outcome.item_id, effect=outcome.effect)
+
+
+def _anew(updater: IntercomBulkUpdater, outcome: Outcome) -> Item:
+    """Read again what the first run could see: days may have passed, and an undo must bring back what was then."""
+    if outcome.effect is None:
+        return Item(outcome.item_id)
+    try:
+        return Item(outcome.item_id, updater.read_item(outcome.item_id))
+    except Gone as error:
+        return Item(outcome.item_id, skip=("gone", str(error)))
+    except Rejected:
+        return Item(outcome.item_id)
+
+
+# -- the run before
+
+
+def _over(store: RunStore, run_id: str, updater: IntercomBulkUpdater) -> RunRecord:
+    """The record of a run that nobody works on, and that such an updater made. Raises `RunBusy`, `UnknownRun`."""
+    store.open(run_id).close()  # held by another process: says who; damaged: says so
+    record = store.record(run_id)
+    if record.title != type(updater).__name__:
+        raise UsageError(f"Run {run_id} was made by {record.title}, and this is {type(updater).__name__}.")
+    return record
+
+
+def _refuse_without_before(store: RunStore, parent: RunRecord) -> None:
+    ledger = store.read(parent.run_id)
+    try:
+        counts, known = ledger.counts(), ledger.with_before(Status.DONE)
+    finally:
+        ledger.close()
+    if not any(counts.get(status) for status in TOUCHED):
+        raise UsageError(f"Run {parent.run_id} changed nothing: there is nothing to undo.")
+    if counts.get(Status.DONE) and not known:
+        raise UsageError(
+            f"Run {parent.run_id} cannot be undone: what its items were before is not on record, because the action"
+            " does not say what it changes, or acted on bare ids."
+        )
+
+
+def _begun_undo(store: RunStore, parent: RunRecord) -> RunRecord | None:
+    """An undo of the same run that was cut short; unless the run itself went on since."""
+    undos = [one for one in store.records() if one.kind == "undo" and one.parent == parent.run_id]
+    last = max(undos, key=lambda one: one.created_at, default=None)
+    went_on = last is not None and (parent.ended_at or parent.updated_at) > last.created_at
+    return last if last is not None and last.is_resumable and not went_on else None
+
+
+def _arguments(parent: RunRecord, options: RunOptions) -> Arguments:
+    return replace(Arguments.from_record(parent.parameters, options), max_items=None)

@@ -1,0 +1,113 @@
+"""Taking one item back: read it, compare what the run wrote, write what was there before."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.api.client import patience
+from intercom_bulk.errors import ChangedSince, IntercomBulkError, LeftAlone, Transient
+from intercom_bulk.runs.model import Effect, Item, Receipt
+from intercom_bulk.updaters.calls import Call, current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
+
+__all__ = ["UndoAction"]
+
+
+class UndoAction:
+    """An item's `effect` is the way back: `before` is how the run left the item, `after` what it was.
+
+    Two requests an item. A field that is not as the run left it means that somebody changed it since: the item is left
+    alone. Whatever was lost on the way can be tried again, because every try compares first.
+    """
+
+    max_batch = 1
+    idempotent = True
+
+    def __init__(self, updater: IntercomBulkUpdater, *, timeout: float) -> None:
+        self._updater = updater
+        self._timeout = timeout
+
+    def prepare(self) -> None:
+        """The updater's own `prepare()` checks what it would write, which an undo does not write."""
+
+    def effect(self, item: Item) -> Effect | None:
+        return item.effect
+
+    def already_done(self, item: Item) -> bool | None:
+        if item.effect is None:
+            return None
+        with self._calling(Call(looking=True)):
+            return _holds(self._fields(item), item.effect.after)
+
+    def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
+        return [self._settled(item) for item in batch]
+
+    def _settled(self, item: Item) -> Receipt | Exception:
+        call = Call()
+        try:
+            with self._calling(call):
+                note = self._restore(item)
+        except Transient as error:
+            error.resendable = True
+            return error
+        except IntercomBulkError as error:
+            return error
+        return Receipt(call.request_id, note)
+
+    def _restore(self, item: Item) -> str | None:
+        way = item.effect
+        if way is None:
+            raise LeftAlone("What it was before is not on record: nothing is guessed.", code="no_before")
+        now = self._fields(item)
+        if _holds(now, way.after):
+            raise LeftAlone("It already is as it was before the run.", code="already_done")
+        changed = next((name for name in way.before if not self._is_as_left(name, now, way)), None)
+        if changed is not None:
+            held, left = _shown(now.get(changed)), _shown(way.before[changed])
+            raise ChangedSince(f"Somebody changed {changed} since: it is {held} now, and the run left it at {left}.")
+        return self._updater.restore(item.id, way.after, now)
+
+    def _is_as_left(self, name: str, now: Mapping[str, Any], way: Effect) -> bool:
+        """Fields written one by one may be back already, when the answer to the first of two writes was lost."""
+        if self._updater.writes_apart and name in way.after and _holds(now, {name: way.after[name]}):
+            return True
+        return _holds(now, {name: way.before[name]})
+
+    def _fields(self, item: Item) -> Mapping[str, Any]:
+        found = self._updater.read_item(item.id)
+        try:
+            effect = self._updater.effect(found)
+        except LeftAlone as error:
+            raise ChangedSince(str(error)) from error
+        if effect is None:
+            raise LeftAlone("What it is now cannot be read whole: nothing is guessed.", code="not_readable")
+        return effect.before
+
+    @contextmanager
+    def _calling(self, call: Call) -> Iterator[None]:
+        token = current_call.set(call)
+        try:
+            with patience(self._timeout):
+                yield
+        finally:
+            current_call.reset(token)
+
+
+def _holds(fields: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether these fields have those values, as far as the ledger's JSON can tell."""
+    return all(name in fields and _plain(fields[name]) == _plain(value) for name, value in wanted.items())
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, (str, int)) else json.loads(json.dumps(value, default=str))
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"
