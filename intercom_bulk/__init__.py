@@ -7,6 +7,7 @@ from intercom_bulk.errors import (
     Gone,
     IntercomBulkError,
     ItemIdError,
+    LeftAlone,
     QueryError,
     RateLimited,
     Rejected,
@@ -20,7 +21,10 @@ from intercom_bulk.errors import (
     UnknownNameError,
     UsageError,
 )
+from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
+from intercom_bulk.runs.plan import PlanFile
+from intercom_bulk.runs.preview import Preview, PreviewItem
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.settings import Settings
 from intercom_bulk.updaters.base import IntercomBulkUpdater
@@ -40,12 +44,17 @@ __all__ = [
     "CustomAttributeUpdater",
     "Effect",
     "Endpoint",
+    "Exclude",
     "Gone",
     "IntercomBulkError",
     "IntercomBulkUpdater",
     "ItemIdError",
+    "LeftAlone",
     "Outcome",
     "OutcomeStream",
+    "PlanFile",
+    "Preview",
+    "PreviewItem",
     "Progress",
     "ProgressLine",
     "QueryError",

@@ -15,7 +15,8 @@
     ├── LedgerError                      the record of a run cannot be kept or read: mend the disk or the file
     │   ├── RunBusy                        another process works on this run: wait, or stop that one
     │   └── UnknownRun                     there is no run of this id
-    ├── ChangedSince                     somebody changed the item since: it is left as it is
+    ├── LeftAlone                        the item is not to be touched: it is skipped and listed, with the reason
+    │   └── ChangedSince                   somebody changed it since this was decided
     ├── SearchError                      the search cannot be trusted to list every item
     │   ├── SearchLoop                     a cursor came back, or a page without new ids promised more
     │   └── SearchUnordered                the search ignores the sort that was asked for
@@ -33,6 +34,7 @@ __all__ = [
     "IntercomBulkError",
     "ItemIdError",
     "LedgerError",
+    "LeftAlone",
     "QueryError",
     "RateLimited",
     "Rejected",
@@ -168,8 +170,20 @@ class UnknownRun(LedgerError):
     """There is no run of this id."""
 
 
-class ChangedSince(IntercomBulkError):
+class LeftAlone(IntercomBulkError):
+    """An item that is not to be touched: skipped under `code`, and listed with this sentence."""
+
+    code = "left_alone"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+
+
+class ChangedSince(LeftAlone):
     """The item is not as it was when this was decided: it is skipped and listed, never overwritten."""
+
+    code = "changed_since"
 
 
 class Stopped(IntercomBulkError):

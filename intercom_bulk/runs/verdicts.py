@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import (
     ApiError,
-    ChangedSince,
     Gone,
+    LeftAlone,
     RateLimited,
     Rejected,
     Stopped,
@@ -63,8 +63,8 @@ def judge(item: Item, error: Exception, *, attempts: int, at: float) -> Verdict:
             return Verdict(outcome(Status.STAGED), unsent=True, halt=str(error))
         case Gone():
             return Verdict(outcome(Status.SKIPPED))
-        case ChangedSince():
-            return Verdict(replace(outcome(Status.SKIPPED), code="changed_since"))
+        case LeftAlone():
+            return Verdict(replace(outcome(Status.SKIPPED), code=error.code))
         case Transient(sent=True):
             return Verdict(outcome(Status.UNKNOWN), resendable=error.resendable)
         case ApiError() | UsageError():

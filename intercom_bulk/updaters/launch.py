@@ -6,19 +6,21 @@ import inspect
 import json
 import platform
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UsageError
+from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import Plan, RunOptions
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction
+from intercom_bulk.updaters.holdouts import check_sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,11 +71,14 @@ class Arguments:
             "batch_size": self.batch_size,
             "max_items": self.max_items,
             "timeout": self.timeout,
+            "exclude": self.options.exclude.to_record() if self.options.exclude is not None else None,
         }
 
     @classmethod
     def from_record(cls, parameters: Mapping[str, Any], options: RunOptions) -> Arguments:
         names = ("keywords", "workers", "batch_size", "max_items", "timeout")
+        exclude = options.exclude or Exclude.from_record(parameters.get("exclude"))
+        options = replace(options, exclude=exclude)
         return cls(options=options, **{name: parameters[name] for name in names if name in parameters})
 
 
@@ -103,7 +108,8 @@ def _is_plain(value: object) -> bool:
 class Launch:
     """One run about to begin, or to go on: `run_id` None is a new one.
 
-    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan).
+    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan). `noted` is
+    kept among the run's parameters.
     """
 
     def __init__(
@@ -116,7 +122,10 @@ class Launch:
         parent: str | None = None,
         make_source: Callable[[int], Source] | None = None,
         make_action: Callable[[UpdaterAction], Action] | None = None,
+        noted: Mapping[str, Any] | None = None,
     ) -> None:
+        if kind == "update":
+            check_sight(updater, arguments.options.exclude)
         self._updater = updater
         self._arguments = arguments
         self._workspace = updater.workspace
@@ -127,6 +136,7 @@ class Launch:
         self._parent = parent
         self._make_source = make_source
         self._make_action = make_action
+        self._noted = noted or {}
         self._earlier: RunRecord | None = None
         self._workspace.governor.adjust(reserve=arguments.options.reserve, share=arguments.options.share)
 
@@ -178,7 +188,9 @@ class Launch:
         self._check_workspace(workspace)
         earlier = self._earlier
         cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
-        action: Action = UpdaterAction(self._updater, arguments.keywords, timeout=arguments.timeout)
+        action: Action = UpdaterAction(
+            self._updater, arguments.keywords, timeout=arguments.timeout, exclude=arguments.options.exclude
+        )
         options = arguments.options
         return Plan(
             run_id=self.run_id,
@@ -227,6 +239,7 @@ class Launch:
                 "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
                 "made_with": updater.made_with,
                 **_plain(self._arguments.to_record()),
+                **self._noted,
             },
             versions={
                 "intercom-bulk": version("intercom-bulk"),
