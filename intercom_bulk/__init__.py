@@ -25,8 +25,11 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
+from intercom_bulk.runs.plan import PlanFile
+from intercom_bulk.runs.preview import Preview, PreviewItem
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.settings import Settings
@@ -52,6 +55,7 @@ __all__ = [
     "CustomAttributeUpdater",
     "Effect",
     "Endpoint",
+    "Exclude",
     "Gone",
     "IntercomBulkError",
     "IntercomBulkUpdater",
@@ -60,6 +64,9 @@ __all__ = [
     "LeftAlone",
     "Outcome",
     "OutcomeStream",
+    "PlanFile",
+    "Preview",
+    "PreviewItem",
     "Progress",
     "ProgressLine",
     "QueryError",

@@ -171,18 +171,19 @@ class UnknownRun(LedgerError):
 
 
 class LeftAlone(IntercomBulkError):
-    """Raised by `effect()` or an action for an item that is not to be touched; `code` is the reason in a word."""
+    """An item that is not to be touched: skipped under `code`, and listed with this sentence."""
 
-    def __init__(self, message: str, *, code: str) -> None:
+    code = "left_alone"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = code or type(self).code
 
 
 class ChangedSince(LeftAlone):
     """The item is not as it was when this was decided: it is skipped and listed, never overwritten."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="changed_since")
+    code = "changed_since"
 
 
 class Stopped(IntercomBulkError):

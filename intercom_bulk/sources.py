@@ -1,4 +1,4 @@
-"""Where the items of a run come from: a search, a list of ids, or somebody's own iterator."""
+"""Where the items of a run come from: a search, a frozen plan, a list of ids, or somebody's own iterator."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from intercom_bulk.errors import SearchError, SearchLoop, SearchUnordered
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from intercom_bulk.api.attempts import Attempts
     from intercom_bulk.api.client import Client
+    from intercom_bulk.api.pages import Endpoint
+    from intercom_bulk.runs.plan import PlanEntry, PlanReader
 
-__all__ = ["IteratorSource", "SearchSource"]
+__all__ = ["IteratorSource", "PlanSource", "SearchSource", "search_by_ids"]
 
 NARROWEST = 60
 """Seconds of `created_at`: a slice narrower than this is not worth a second cursor."""
@@ -163,3 +165,49 @@ class IteratorSource:
 
     def split(self, part: Slice) -> None:
         del part
+
+
+class PlanSource:
+    """The items of a plan and no others, in its order. The cursor is the number of the next line.
+
+    `look` says of a page of entries what is to become of each.
+    """
+
+    repeatable = False
+
+    def __init__(
+        self, plan: PlanReader, look: Callable[[Sequence[PlanEntry]], Sequence[Item]], *, per_page: int = 150
+    ) -> None:
+        self._plan = plan
+        self._look = look
+        self._per_page = per_page
+
+    def open(self) -> Sequence[Slice]:
+        return [Slice("0")]
+
+    def read(self, part: Slice) -> Page:
+        """Raises `UsageError` where the file no longer is the one that was checked."""
+        start, count = int(part.cursor or 0), self._plan.header.count
+        entries = self._plan.read(start, self._per_page)
+        end = start + len(entries)
+        after = replace(part, cursor=str(end), pages=part.pages + 1, done=end >= count)
+        return Page(self._look(entries), after, count)
+
+    def split(self, part: Slice) -> None:
+        del part
+
+
+def search_by_ids(
+    client: Client,
+    attempts: Attempts,
+    where: Endpoint,
+    ids: Sequence[str],
+    *,
+    item_id: Callable[[dict[str, Any]], str],
+    timeout: float,
+) -> Mapping[str, dict[str, Any]]:
+    """What a search knows of these items, at most `where.max_per_page`: one request. It lags behind the items."""
+    search = Search(where, {"field": "id", "operator": "IN", "value": list(ids)}, where.max_per_page)
+    with patience(timeout):
+        raw = attempts.call(lambda: read_page(client, search, None), resend=True)
+    return {item_id(entry): entry for entry in raw.items}

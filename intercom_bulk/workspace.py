@@ -59,6 +59,7 @@ class Workspace:
         self.directory = Directory(self.client, Attempts(clock, tries=5))
         self._probe_lock = threading.Lock()
         self._last_probe = clock.monotonic()
+        self._ahead: float | None = None
 
     def begin(self) -> int:
         """The first request of a run: is the token good, and what time is it over there?
@@ -71,7 +72,12 @@ class Workspace:
         self._last_probe = self.clock.monotonic()
         if answer.date is None:
             return int(self.clock.time()) - 1
+        self._ahead = answer.date - self._last_probe
         return math.floor(answer.date - (self._last_probe - asked)) - 1
+
+    def now(self) -> float:
+        """Epoch seconds by the server's clock, as of the last `begin()`: a wrong clock of ours changes no decision."""
+        return self.clock.time() if self._ahead is None else self.clock.monotonic() + self._ahead
 
     def keep_pace_known(self) -> None:
         """Calls made outside the client bring no rate headers: once a window, a request of ours does."""

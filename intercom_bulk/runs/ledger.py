@@ -106,6 +106,14 @@ class RunLedger(Protocol):
     def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
         """What is recorded of the items of these statuses (of all, when none is named), in the order they settled."""
 
+    def settled(
+        self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
+    ) -> list[Outcome]:
+        """Newest first, at most `limit` of them, those before `below` (when, item id): data to go on from."""
+
+    def with_before(self, status: Status) -> int:
+        """How many items of this status have what they were before on record."""
+
     def close(self) -> None: ...
 
 

@@ -19,7 +19,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from intercom_bulk.runs.exclude import Exclude
 
 from intercom_bulk.errors import UsageError
 
@@ -254,8 +257,8 @@ class RunOptions:
 
     `reason`: why, for the record. `run_key`: your own name for the run; starting again with the same one goes on with
     that run instead of starting another. `progress`: called about four times a second, from the run's own thread.
-    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `canary`: how many items go
-    first, alone (0: none).
+    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `exclude`: items to hold
+    out, see `Exclude`. `canary`: how many items go first, alone (0: none).
     `reserve`: share of the limit kept free for others until late in each window. `share`: hard cap on our part of it.
     `settle`: seconds from an attempt without an answer to the look at the item (None: 5 for an idempotent action,
     else the larger of the read time-out and 60). `tries`: attempts an item gets. `resend_unknown`: repeat even what
@@ -266,6 +269,7 @@ class RunOptions:
     run_key: str | None = None
     progress: Callable[[Progress], None] | None = None
     refuse_above: int | None = None
+    exclude: Exclude | None = None
     canary: int = 10
     reserve: float = 0.05
     share: float = 1.0

@@ -79,7 +79,6 @@ _STATISTICS = [
     "first_admin_reply_at",
     "last_assignment_at",
     "last_assignment_admin_reply_at",
-    "last_contact_reply_at",
     "last_admin_reply_at",
 ]
 _RATING = ["requested_at", "replied_at", "score"]
@@ -102,6 +101,7 @@ CONVERSATION: dict[str, Field] = {
     "source.author.id": Field("str", _first_contact),
     "channel_initiated": Field("str", _constant("messenger")),
     "ai_agent_participated": Field("bool", _constant(False)),  # noqa: FBT003
+    "statistics.last_contact_reply_at": Field("date", attrgetter("last_contact_reply_at")),
     "statistics.first_close_at": Field("date", attrgetter("first_close_at")),
     "statistics.last_close_at": Field("date", attrgetter("last_close_at")),
     "statistics.last_closed_by_id": Field("str", attrgetter("closed_by")),

@@ -113,6 +113,12 @@ class Conversation(Record):
     title: str | None
     waiting_since: int | None
 
+    @property
+    def last_contact_reply_at(self) -> int:
+        """The seeded parts are the customer's, half a minute apart."""
+        replies = (part.at for part in reversed(self.parts) if part.author_type == "user")
+        return next(replies, self.created_at + 30 * self.seeded_parts)
+
 
 class Contact(Record):
     """A user or a lead. `id` is a 24-digit hexadecimal string."""

@@ -80,6 +80,7 @@ def conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
         "statistics": {
             "type": "conversation_statistics",
             "first_contact_reply_at": one.created_at,
+            "last_contact_reply_at": one.last_contact_reply_at,
             "first_close_at": one.first_close_at,
             "last_close_at": one.last_close_at,
             "last_closed_by_id": one.closed_by,

@@ -11,12 +11,14 @@ from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import ApiError, IntercomBulkError, RateLimited
 from intercom_bulk.runs.model import Effect, Item, Receipt
 from intercom_bulk.updaters.calls import Call, current_call, failure_of_error, failure_of_value
+from intercom_bulk.updaters.holdouts import leave_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from intercom_bulk.api.attempts import Attempts
     from intercom_bulk.api.client import Permit
+    from intercom_bulk.runs.exclude import Exclude
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = ["UpdaterAction", "accepted_keywords"]
@@ -46,10 +48,18 @@ class UpdaterAction:
 
     max_batch = 1
 
-    def __init__(self, updater: IntercomBulkUpdater, keywords: Mapping[str, Any], *, timeout: float) -> None:
+    def __init__(
+        self,
+        updater: IntercomBulkUpdater,
+        keywords: Mapping[str, Any],
+        *,
+        timeout: float,
+        exclude: Exclude | None = None,
+    ) -> None:
         self._updater = updater
         self._keywords = accepted_keywords(updater.perform_action, keywords)
         self._timeout = timeout
+        self._exclude = exclude
         self._attempts: Attempts = updater.workspace.outer_attempts
         self.idempotent = _is_idempotent(type(updater))  # requests of ours say it themselves while the process lives
 
@@ -59,7 +69,14 @@ class UpdaterAction:
 
     def effect(self, item: Item) -> Effect | None:
         segment(item.id)  # an id that could change its path fails here, before anything is sent
-        return self._updater.effect(dict(item.data)) if item.data else None
+        if not item.data:
+            return None
+        self.sift(item.data)
+        return self._updater.effect(dict(item.data))
+
+    def sift(self, data: Mapping[str, Any]) -> None:
+        """Raises `LeftAlone` where `should_process()` or a hold-out says so."""
+        leave_alone(self._updater, self._exclude, dict(data))
 
     def already_done(self, item: Item) -> bool | None:
         token = current_call.set(Call(looking=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.api.client import segment
@@ -15,16 +16,21 @@ from intercom_bulk.errors import ApiError, UsageError
 from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
 from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
 from intercom_bulk.sources import IteratorSource, SearchSource
+from intercom_bulk.updaters import applying, planning
 from intercom_bulk.updaters.action import accepted_keywords
 from intercom_bulk.updaters.again import resume, undo
 from intercom_bulk.updaters.calls import current_call
+from intercom_bulk.updaters.holdouts import of_recent_words
 from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from os import PathLike
 
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.plan import PlanFile
+    from intercom_bulk.runs.preview import Preview
     from intercom_bulk.runs.stream import OutcomeStream
 
 __all__ = ["Headers", "IntercomBulkUpdater"]
@@ -55,7 +61,6 @@ class IntercomBulkUpdater(ABC):
         return made
 
     made_with: dict[str, Any]
-
     idempotent = False
     """Whether `perform_action` may be done twice to an item without harm: then an item that was in flight when the
     process died, and does not show the action, is sent again instead of left for review. It speaks of the
@@ -128,6 +133,15 @@ class IntercomBulkUpdater(ABC):
         """
         del item
         return None
+
+    def should_process(self, item: dict[str, Any]) -> bool:
+        """Whether to act on this search result: for what the search language cannot say. Asks nobody, costs nothing."""
+        del item
+        return True
+
+    def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
+        """What else the action would cause on this item, a sentence each; a preview counts them. Keep the base's."""
+        return of_recent_words(item, self.workspace.now())
 
     def prepare(self) -> None:  # noqa: B027  a hook: most updaters have nothing to check
         """Check with reads what every item needs. Runs once a run, before the first write; raise to refuse."""
@@ -261,13 +275,80 @@ class IntercomBulkUpdater(ABC):
             )
         ).start()
 
+    def preview(
+        self,
+        *,
+        sample: int = 10,
+        max_items: int | None = None,
+        timeout: float = 30,
+        options: RunOptions | None = None,
+        **search_kwargs: Any,
+    ) -> Preview:
+        """What a run with these arguments would do: how many items, `sample` of them, how long, what it causes.
+
+        Reads what the run would read, never writes. `str(preview)` is for people.
+        """
+        arguments = self._looking(max_items, timeout, options, search_kwargs)
+        return planning.preview(self, self._launch, arguments, sample)
+
+    def plan(
+        self,
+        path: str | PathLike[str] = "plan.jsonl",
+        *,
+        max_items: int | None = None,
+        timeout: float = 30,
+        options: RunOptions | None = None,
+        **search_kwargs: Any,
+    ) -> PlanFile:
+        """Freeze the list of what a run with these arguments would change in a file (0600), which it replaces.
+
+        Reads, never writes to Intercom. The digest of the result is what `apply()` wants to hear.
+        """
+        return planning.plan(self, self._launch, self._looking(max_items, timeout, options, search_kwargs), Path(path))
+
+    def apply(
+        self,
+        path: str | PathLike[str],
+        *,
+        digest: str,
+        strict: bool = False,
+        parallel_workers: int | None = None,
+        batch_size: int = 50,
+        max_items: int | None = None,
+        timeout: float = 30,
+        options: RunOptions | None = None,
+    ) -> Run:
+        """Start a run over exactly the items of a plan; `.result()` waits for it.
+
+        What changed since is skipped and listed as "moved", what already is as intended as "already_done", what no
+        longer exists as "gone". Items are read again 150 at a time by search, whose index lags some seconds behind:
+        a change as young as that is not seen. `strict` reads each item itself, right before it is written to: two calls
+        an item. Raises `UsageError` for another digest, workspace, updater, or a damaged file: nothing was sent.
+        """
+        arguments = Arguments(
+            workers=parallel_workers,
+            batch_size=batch_size,
+            max_items=max_items,
+            timeout=float(timeout),
+            options=options or RunOptions(),
+        )
+        return applying.apply(self, self._launch, arguments, self._endpoint(), Path(path), digest=digest, strict=strict)
+
     def resume(self, run_id: str, *, options: RunOptions | None = None) -> Run:
         """Go on with a run of this updater that was paused, stopped, halted or interrupted, under its own id.
 
         What was done stays done; what was in flight when it ended is read back before anything is sent again. Raises
         `RunBusy` while another process works on it, `UnknownRun`, and `UsageError` on another workspace.
         """
-        return resume(self, run_id, options or RunOptions())
+        record = self.workspace.store.record(run_id)
+        if record.kind != "apply":
+            return resume(self, run_id, options or RunOptions())
+        said = record.parameters
+        path, digest, strict = Path(said["plan"]), str(said["digest"]), bool(said["strict"])
+        arguments = Arguments.from_record(said, options or RunOptions())
+        return applying.apply(
+            self, self._launch, arguments, self._endpoint(), path, digest=digest, strict=strict, run_id=run_id
+        )
 
     def undo(self, run_id: str, *, options: RunOptions | None = None) -> Run:
         """Take back what a run of this updater did, newest first, only where the item still is as the run left it.
@@ -332,9 +413,15 @@ class IntercomBulkUpdater(ABC):
                 f" {type(self).__name__} takes it."
             )
 
-    def _launch(self, arguments: Arguments) -> Launch:
+    def _looking(
+        self, max_items: int | None, timeout: float, options: RunOptions | None, keywords: Mapping[str, Any]
+    ) -> Arguments:
+        chosen = options or RunOptions()
+        return Arguments(max_items=max_items, timeout=float(timeout), dry_run=True, options=chosen, keywords=keywords)
+
+    def _launch(self, arguments: Arguments, *, run_id: str | None = None, **replacing: Any) -> Launch:
         self._check_keywords(arguments.keywords)
-        return Launch(self, arguments)
+        return Launch(self, arguments, run_id=run_id, **replacing)
 
     def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
         """Where a run's items come from: the search, or an overridden `search_items()`."""

@@ -14,7 +14,7 @@ from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from intercom_bulk.runs.model import Summary
 
@@ -137,6 +137,13 @@ class StateChanger(ConversationUpdater):
         if self.state == "snoozed":
             return Effect(before, {"state": "snoozed", "snoozed_until": self.snoozed_until})
         return Effect(before, {"state": self.state})
+
+    def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
+        yield from super().side_effects(item)
+        if item.get("state") == "snoozed" and self.state != "snoozed":
+            yield "It is snoozed: the snooze ends."
+        if item.get("state") == "closed" and self.state != "closed":
+            yield "It is closed: this reopens it, and closing it later counts as another closure."
 
 
 class ConversationCloser(StateChanger):

@@ -6,13 +6,14 @@ import inspect
 import json
 import platform
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UsageError
+from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import Plan, RunOptions
@@ -20,6 +21,7 @@ from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction
 from intercom_bulk.updaters.calls import refuse_netrc
+from intercom_bulk.updaters.holdouts import check_sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,11 +73,14 @@ class Arguments:
             "batch_size": self.batch_size,
             "max_items": self.max_items,
             "timeout": self.timeout,
+            "exclude": self.options.exclude.to_record() if self.options.exclude is not None else None,
         }
 
     @classmethod
     def from_record(cls, parameters: Mapping[str, Any], options: RunOptions) -> Arguments:
         names = ("keywords", "workers", "batch_size", "max_items", "timeout")
+        exclude = options.exclude or Exclude.from_record(parameters.get("exclude"))
+        options = replace(options, exclude=exclude)
         return cls(options=options, **{name: parameters[name] for name in names if name in parameters})
 
 
@@ -121,6 +126,8 @@ class Launch:
         make_action: Callable[[UpdaterAction], Action] | None = None,
         recorded: Mapping[str, Any] | None = None,
     ) -> None:
+        if kind == "update":
+            check_sight(updater, arguments.options.exclude)
         refuse_netrc(updater.perform_action, updater.base_url)
         self._updater = updater
         self._arguments = arguments
@@ -191,7 +198,9 @@ class Launch:
         self._check_workspace(workspace)
         earlier = self._earlier
         cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
-        action: Action = UpdaterAction(self._updater, arguments.keywords, timeout=arguments.timeout)
+        action: Action = UpdaterAction(
+            self._updater, arguments.keywords, timeout=arguments.timeout, exclude=arguments.options.exclude
+        )
         options = arguments.options
         return Plan(
             run_id=self.run_id,

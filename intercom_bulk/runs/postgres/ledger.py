@@ -78,6 +78,18 @@ _OUTCOMES = """
 """
 
 
+_SETTLED = """
+    SELECT started_at, item_id, status, code, message, attempts, before, after, request_id, at, detail
+    FROM intercom_bulk.item
+    WHERE run_id = %s AND status = ANY(%s) AND (coalesce(at, 0.0), item_id COLLATE "C") < (%s, %s)
+    ORDER BY coalesce(at, 0.0) DESC, item_id COLLATE "C" DESC LIMIT %s
+"""
+_WITH_BEFORE = """
+    SELECT count(*) FROM intercom_bulk.item
+    WHERE run_id = %s AND status = %s AND before IS NOT NULL AND after IS NOT NULL
+"""
+
+
 class PostgresLedger:
     """The session is the ledger's own, and its lock on the run with it: whoever lost the one can no longer write."""
 
@@ -174,6 +186,20 @@ class PostgresLedger:
 
     def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
         return map(_outcome, self._rows(statuses or list(Status), newest_first=newest_first))
+
+    def settled(
+        self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
+    ) -> list[Outcome]:
+        self._flush()
+        at, item_id = below or (float("inf"), "")
+        names = [status.value for status in statuses]
+        ((_, rows),) = self._session.run((_SETTLED, (self._run_id, names, at, item_id, limit)))
+        return [_outcome(row) for row in rows]
+
+    def with_before(self, status: Status) -> int:
+        self._flush()
+        ((_, ((count,),)),) = self._session.run((_WITH_BEFORE, (self._run_id, status.value)))
+        return int(count)
 
     def close(self) -> None:
         self._session.close()

@@ -1,0 +1,232 @@
+"""Look before you write: a preview, and a plan frozen in a file. Both are a dry run of the engine, watched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.errors import IntercomBulkError, UsageError
+from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, Status
+from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain
+from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
+from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from intercom_bulk.runs.exclude import Exclude
+    from intercom_bulk.runs.model import Page, Slice, Source
+    from intercom_bulk.runs.stream import OutcomeStream
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
+    from intercom_bulk.updaters.launch import Arguments, Launch
+
+__all__ = ["Launching", "identity", "plan", "preview", "workspace_id"]
+
+MOST_SENTENCES = 50
+"""Side effects that are counted one by one: a hook that names the item in its sentence must not fill memory."""
+AND_MORE = "Other side effects."
+_UNDO_NEEDS_EFFECT = "its effect() does not tell what each item was before."
+
+_CONNECTION = frozenset({"base_url", "region"})
+
+
+Launching = Callable[..., "Launch"]
+"""The updater's own way to a run: arguments, and what replaces its search and its action."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What is remembered of an item between its page and its outcome."""
+
+    updated_at: int | None
+    customer_wrote_at: int | None
+    side_effects: tuple[str, ...]
+
+
+class _Observer:
+    """`UpdaterAction` in a dry run, with a note of each item that would be changed. It never writes."""
+
+    max_batch = 1
+    idempotent = True
+
+    def __init__(self, inner: UpdaterAction, updater: IntercomBulkUpdater, notes: dict[str, _Sight]) -> None:
+        self._inner = inner
+        self._updater = updater
+        self._notes = notes
+
+    def prepare(self) -> None:
+        self._inner.prepare()
+
+    def effect(self, item: Item) -> Effect | None:
+        effect = self._inner.effect(item)
+        if item.data and (effect is None or not effect.is_done):
+            data = dict(item.data)
+            causes = tuple(dict.fromkeys(self._updater.side_effects(data)))
+            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes)
+        return effect
+
+    def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
+        raise RuntimeError(f"a dry run was about to write to {len(batch)} items")
+
+    def already_done(self, item: Item) -> None:
+        del item
+
+
+class _Counted:
+    """A source, and how many pages were read from it."""
+
+    repeatable = False
+
+    def __init__(self, inner: Source) -> None:
+        self._inner = inner
+        self.pages = 0
+
+    def open(self) -> Sequence[Slice]:
+        return self._inner.open()
+
+    def read(self, part: Slice) -> Page:
+        page = self._inner.read(part)
+        self.pages += 1
+        return page
+
+    def split(self, part: Slice) -> tuple[Slice, Slice] | None:
+        return self._inner.split(part)
+
+
+class _Watch:
+    """One dry run and what is seen of it: totals that stay small, whatever the number of items."""
+
+    def __init__(self, updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments) -> None:
+        self._updater = updater
+        self._arguments = arguments
+        self._notes: dict[str, _Sight] = {}
+        self._source: _Counted | None = None
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.side_effects: Counter[str] = Counter()
+        self._launch = launch(arguments, make_source=self._make_source, make_action=self._make_action)
+
+    def _make_source(self, cutoff: int) -> Source:
+        arguments = self._arguments
+        self._source = _Counted(self._updater.make_source(arguments.keywords, cutoff, arguments.timeout))
+        return self._source
+
+    def _make_action(self, inner: UpdaterAction) -> _Observer:
+        return _Observer(inner, self._updater, self._notes)
+
+    @property
+    def pages(self) -> int:
+        return self._source.pages if self._source is not None else 0
+
+    def changes(self) -> Iterator[tuple[Outcome, _Sight]]:
+        """Run; the items that would be changed, in the order found. Raises what makes the run impossible."""
+        with self._launch.stream() as outcomes:
+            for outcome in outcomes:
+                sight = self._notes.pop(outcome.item_id, _BLIND)
+                kind = outcome.code if outcome.status is Status.SKIPPED and outcome.code else "failed"
+                self.counts[kind] += 1
+                if kind == "held_out":
+                    self.reasons[outcome.message or ""] += 1
+                if kind == "dry_run":
+                    self._count(sight.side_effects)
+                    yield outcome, sight
+        self._refuse_part(outcomes)
+
+    def _count(self, sentences: Sequence[str]) -> None:
+        for sentence in sentences:
+            known = sentence in self.side_effects or len(self.side_effects) < MOST_SENTENCES
+            self.side_effects[sentence if known else AND_MORE] += 1
+
+    def _refuse_part(self, outcomes: OutcomeStream) -> None:
+        summary = outcomes.summary()
+        if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
+            raise IntercomBulkError(f"Not every item could be looked at ({summary.reason}): look again.")
+
+
+_BLIND = _Sight(None, None, ())
+
+
+def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, sample: int) -> Preview:
+    """What the run would do; `sample` of its items are kept."""
+    if isinstance(sample, bool) or not 0 <= sample <= 10_000:
+        raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
+    watch, shown = _Watch(updater, launch, arguments), list[PreviewItem]()
+    for outcome, _ in watch.changes():
+        if len(shown) < sample:
+            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after))
+    counts, writes = watch.counts, watch.counts["dry_run"]
+    reads = watch.pages + 2  # /me, and the sweep that finds nothing new
+    budget = updater.workspace.governor.budget()
+    return Preview(
+        title=type(updater).__name__,
+        count=writes,
+        already=counts["already_done"],
+        filtered=counts["filtered"],
+        held_out=counts["held_out"],
+        failed=counts.total() - sum(counts[code] for code in ("dry_run", "already_done", "filtered", "held_out")),
+        reasons=dict(watch.reasons),
+        sample=tuple(shown),
+        writes=writes,
+        reads=reads,
+        seconds=seconds_needed(writes + reads, budget, share=arguments.options.share),
+        limit=budget.limit,
+        irreversible=updater.irreversible or (None if overrides(updater, "effect") else _UNDO_NEEDS_EFFECT),
+        side_effects=dict(watch.side_effects),
+    )
+
+
+def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, path: Path) -> PlanFile:
+    """The items that would be changed, frozen in `path`."""
+    if overrides(updater, "search_items"):
+        raise UsageError(
+            f"A plan needs to see each item, and search_items() of {type(updater).__name__} yields only ids: there is"
+            " nothing to compare with later."
+        )
+    for name, value in accepted_keywords(updater.perform_action, arguments.keywords).items():
+        if not _survives(value):
+            raise UsageError(f"{name}= reaches perform_action(), but a plan cannot hold it: only what JSON has.")
+    with PlanWriter(path) as writer:
+        watch = _Watch(updater, launch, arguments)
+        for outcome, sight in watch.changes():
+            before, after = outcome.before, outcome.after
+            writer.add(PlanEntry(outcome.item_id, sight.updated_at, before, after, sight.customer_wrote_at))
+        if failed := watch.counts["failed"]:
+            raise UsageError(f"{failed:,} items cannot be judged, for effect() or should_process() raised: no plan.")
+        return writer.finish(_header(updater, arguments, writer.count))
+
+
+def identity(updater: IntercomBulkUpdater) -> tuple[str, Mapping[str, Any]]:
+    """What a plan and its apply must share: the class, and what it was made with but for the way to the workspace."""
+    made_with = {name: value for name, value in updater.made_with.items() if name not in _CONNECTION}
+    return f"{type(updater).__module__}:{type(updater).__qualname__}", plain(made_with)
+
+
+def workspace_id(updater: IntercomBulkUpdater) -> str | None:
+    """The id of the workspace that the token opens (GET /me)."""
+    return str((updater.workspace.directory.me().get("app") or {}).get("id_code") or "") or None
+
+
+def _header(updater: IntercomBulkUpdater, arguments: Arguments, count: int) -> PlanHeader:
+    name, made_with = identity(updater)
+    exclude: Exclude | None = arguments.options.exclude
+    return PlanHeader(
+        updater=name,
+        title=type(updater).__name__,
+        made_with=made_with,
+        keywords=plain(dict(arguments.keywords)),
+        workspace=workspace_id(updater),
+        created_at=updater.workspace.now(),
+        count=count,
+        exclude=exclude.to_record() if exclude is not None else None,
+    )
+
+
+def _survives(value: object) -> bool:
+    try:
+        return bool(plain(value) == value)
+    except (TypeError, ValueError):
+        return False
