@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Sandbox]
 
-EVERYTHING = {"query": {"field": "created_at", "operator": ">", "value": 0}}
+EVERYTHING: dict[str, Any] = {"query": {"field": "created_at", "operator": ">", "value": 0}}
 QUICK = RunOptions(settle=0.2)
 LATER = int(time.time()) + 5 * 86_400
 
