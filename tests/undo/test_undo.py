@@ -274,7 +274,7 @@ def test_a_contact_with_more_tags_than_are_nested_is_read_whole_or_refused(start
     sandbox = start(conversations=0, contacts=3)
     person = Person(sandbox)
     tags = _tags(person, 12)
-    search = {"query": {"field": "role", "operator": "IN", "value": ["user", "lead"]}}
+    search: dict[str, Any] = {"query": {"field": "role", "operator": "IN", "value": ["user", "lead"]}}
     listed = person.ask("POST", "/contacts/search", {"query": {"field": "role", "operator": "=", "value": "user"}})
     full, ten, bare = [one["id"] for one in listed["data"]][:3]
     for tag in tags:
