@@ -108,6 +108,10 @@ class Settings:
         """Where runs are kept, by the environment and `.env`: no token is needed to look at them."""
         return home_of(_environment())
 
+    def redact(self, text: str) -> str:
+        """The text without the token."""
+        return text.replace(str(self.access_token), "…")
+
     def __repr__(self) -> str:
         return f"Settings({self.base_url}, version {self.api_version}, {self.access_token!r}, admin {self.admin_id})"
 

@@ -322,7 +322,7 @@ class Execution:
             done = Outcome(item.id, Status.DONE, message=result.note, attempts=attempts, request_id=result.request_id)
             self._settle(replace(done, at=now))
             return
-        verdict = judge(item, result, attempts=attempts, at=now)
+        verdict = judge(item, result, attempts=attempts, at=now, redact=self._plan.redact)
         if verdict.halt is not None:
             self._end(RunState.HALTED, verdict.halt)
         if verdict.unsent:

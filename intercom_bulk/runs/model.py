@@ -293,7 +293,7 @@ class Plan:
 
     `facts` are fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the
     gate's requests and 429s) are those of its very first request, which may be earlier than the engine's start.
-    `abort` ends every request under way at once.
+    `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded.
     """
 
     run_id: str
@@ -312,6 +312,7 @@ class Plan:
     began: float | None = None
     counted: tuple[int, int] | None = None
     abort: Callable[[], None] = lambda: None
+    redact: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,7 @@ class Selection:
     def add(self, item: Item, effect: Effect | Exception | None) -> None:
         """Queue an item; what the source said of it is not kept. One that needs no request settles here, for free."""
         if isinstance(effect, Exception):
-            self._settle(judge(item, effect, attempts=0, at=self._clock.time()).outcome)
+            self._settle(judge(item, effect, attempts=0, at=self._clock.time(), redact=self._plan.redact).outcome)
             return
         if effect is not None:
             self._effects[item.id] = effect

@@ -20,6 +20,8 @@ from intercom_bulk.errors import (
 from intercom_bulk.runs.model import Outcome, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from intercom_bulk.runs.model import Item
 
 __all__ = ["Verdict", "judge"]
@@ -39,8 +41,8 @@ class Verdict:
     resendable: bool | None = None
 
 
-def judge(item: Item, error: Exception, *, attempts: int, at: float) -> Verdict:
-    """The table of the design, §6. `at` in epoch seconds."""
+def judge(item: Item, error: Exception, *, attempts: int, at: float, redact: Callable[[str], str] = str) -> Verdict:
+    """The table of the design, §6. `at` in epoch seconds. `redact` takes secrets out of what user code says."""
 
     def outcome(status: Status, detail: str | None = None) -> Outcome:
         code = error.code if isinstance(error, ApiError) else type(error).__name__
@@ -48,7 +50,7 @@ def judge(item: Item, error: Exception, *, attempts: int, at: float) -> Verdict:
             item_id=item.id,
             status=status,
             code=code,
-            message=str(error) or type(error).__name__,
+            message=redact(str(error)) or type(error).__name__,
             attempts=attempts,
             request_id=error.request_id if isinstance(error, ApiError) else None,
             at=at,
@@ -71,4 +73,4 @@ def judge(item: Item, error: Exception, *, attempts: int, at: float) -> Verdict:
             return Verdict(outcome(Status.FAILED))
         case _:
             # A bug in somebody's perform_action: the place is worth more than the sentence.
-            return Verdict(outcome(Status.FAILED, "".join(traceback.format_exception(error))))
+            return Verdict(outcome(Status.FAILED, redact("".join(traceback.format_exception(error)))))

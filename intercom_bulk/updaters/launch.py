@@ -209,6 +209,7 @@ class Launch:
             began=began,
             counted=counted,
             abort=self._workspace.abort,
+            redact=self._workspace.settings.redact,
         )
 
     def _source(self, cutoff: int) -> Source:

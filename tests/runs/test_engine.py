@@ -103,6 +103,17 @@ def test_an_error_in_user_code_is_one_items_failure_with_its_traceback() -> None
     assert "in script" in (failed.detail or "")
 
 
+def test_a_secret_in_the_message_of_a_bug_is_not_recorded() -> None:
+    def script(item_id: str, _nth: int) -> None:
+        if item_id == "17":
+            raise ValueError("Bearer s3cret")
+
+    outcomes, _ = run(Numbers(50), Counting(script=script), redact=lambda text: text.replace("s3cret", "…"))
+    (failed,) = [o for o in outcomes if o.status is Status.FAILED]
+    assert "s3cret" not in f"{failed.message} {failed.detail}"
+    assert failed.message == "Bearer …"
+
+
 def test_system_exit_in_user_code_does_not_hang_the_run() -> None:
     def script(item_id: str, _nth: int) -> None:
         if item_id == "17":
