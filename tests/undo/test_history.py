@@ -113,9 +113,9 @@ def test_a_run_that_was_only_begun_is_undone_as_far_as_it_went(start: Start, hom
 
 
 def test_an_undo_that_was_cut_short_is_gone_on_with(start: Start, home: Path) -> None:
-    sandbox = start(conversations=200, share_snoozed=0.4, latency_ms=3)
+    sandbox = start(conversations=200, share_snoozed=0.4, latency_ms=5)
     digest = sandbox.digest()
-    run_id = done(ConversationCloser(**sandbox.settings_kwargs()))
+    run_id = done(ConversationCloser(**sandbox.settings_kwargs()), parallel_workers=4)
     runs = Runs(settings(sandbox, home))
     back = runs.undo(run_id)
     stopped_midway(back, 40)
@@ -315,6 +315,8 @@ def test_old_runs_that_are_over_are_pruned_and_no_others(start: Start, home: Pat
     stopped = ReadMarker(**sandbox.settings_kwargs()).start(parallel_workers=2, **EVERYTHING)
     stopped_midway(stopped, 10)
     held = closer.undo(over)
+    while held.progress() is None:
+        assert not held.wait(0.01)
     runs = Runs()
     assert runs.prune() == ()
     assert runs.prune(0) == (over,)
