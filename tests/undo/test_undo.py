@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 EVERYTHING: dict[str, Any] = {"query": {"field": "created_at", "operator": ">", "value": 0}}
 QUICK = RunOptions(settle=0.2)
-LATER = int(time.time()) + 5 * 86_400
+LATER = int(time.time()) + 5 * 86_400 + 12_345  # no snooze of the population ends then
 
 
 def state(sandbox: Sandbox | SandboxProcess) -> dict[str, dict[str, Any]]:
