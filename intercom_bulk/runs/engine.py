@@ -150,7 +150,7 @@ class Execution:
         if found is None:
             self._reading.begin()
             return
-        self._tally.attempted = found.attempted
+        self._tally.attempted = self._tally.attempted_earlier = found.attempted
         now = self._clock.monotonic()
         for item, attempts in found.staged:
             self._items.take_over(item, Try(attempts, now))

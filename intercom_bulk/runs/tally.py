@@ -31,6 +31,7 @@ class Tally:
         self.counts: Counter[Status] = Counter()
         self.codes: Counter[str] = Counter()
         self.attempted = 0
+        self.attempted_earlier = 0
         self.would_change = 0
         self.bottleneck = False
 
