@@ -64,8 +64,10 @@ def apply(
     def make_action(inner: UpdaterAction) -> _PlannedAction:
         return _PlannedAction(inner, checklist)
 
-    noted = {"plan": str(path.resolve()), "digest": reader.digest, "strict": strict}
-    run = launch(arguments, run_id=run_id, kind="apply", make_source=make_source, make_action=make_action, noted=noted)
+    recorded = {"plan": str(path.resolve()), "digest": reader.digest, "strict": strict}
+    run = launch(
+        arguments, run_id=run_id, kind="apply", make_source=make_source, make_action=make_action, recorded=recorded
+    )
     return run.start()
 
 

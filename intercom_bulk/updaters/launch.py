@@ -108,8 +108,8 @@ def _is_plain(value: object) -> bool:
 class Launch:
     """One run about to begin, or to go on: `run_id` None is a new one.
 
-    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan). `noted` is
-    kept among the run's parameters.
+    `make_source` and `make_action` replace the updater's own search and action (an undo, a retry, a plan). `recorded`
+    are further parameters for the record, from which a resume makes them again.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Launch:
         parent: str | None = None,
         make_source: Callable[[int], Source] | None = None,
         make_action: Callable[[UpdaterAction], Action] | None = None,
-        noted: Mapping[str, Any] | None = None,
+        recorded: Mapping[str, Any] | None = None,
     ) -> None:
         if kind == "update":
             check_sight(updater, arguments.options.exclude)
@@ -136,7 +136,7 @@ class Launch:
         self._parent = parent
         self._make_source = make_source
         self._make_action = make_action
-        self._noted = noted or {}
+        self._recorded = recorded or {}
         self._earlier: RunRecord | None = None
         self._workspace.governor.adjust(reserve=arguments.options.reserve, share=arguments.options.share)
 
@@ -239,7 +239,7 @@ class Launch:
                 "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
                 "made_with": updater.made_with,
                 **_plain(self._arguments.to_record()),
-                **self._noted,
+                **self._recorded,
             },
             versions={
                 "intercom-bulk": version("intercom-bulk"),
