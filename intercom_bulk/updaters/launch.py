@@ -182,12 +182,12 @@ class Launch:
                 raise
             return self._open_by_key(known)  # somebody was quicker with the same key: say who
 
-    def _open(self) -> Ledger:
+    def _open(self) -> RunLedger:
         ledger = self._store.open(self.run_id)
         self._earlier = ledger.record()
         return ledger
 
-    def _open_by_key(self, run_id: str) -> Ledger:
+    def _open_by_key(self, run_id: str) -> RunLedger:
         """Go on with the run that has the key; make it, where its process died before it had a file or a record."""
         self.run_id = run_id
         try:

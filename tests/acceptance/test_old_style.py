@@ -54,9 +54,7 @@ def test_the_environment_is_enough(start: Start, monkeypatch: pytest.MonkeyPatch
     updater = CustomUpdater()
     assert (updater.base_url, updater.admin_id, updater.inbox_id) == (sandbox.url, "780", sandbox.inbox_id)
     assert updater.headers["Authorization"] == f"Bearer {updater.access_token}"
-    result = updater.bulk_process(
-        team_id=updater.inbox_id, parallel_workers=2, batch_size=5, max_items=10
-    )
+    result = updater.bulk_process(team_id=updater.inbox_id, parallel_workers=2, batch_size=5, max_items=10)
     assert result["success"] == 10
     assert len(sandbox.effects()) == 10
 
