@@ -31,17 +31,27 @@ def accepted_keywords(function: Callable[..., Any], keywords: Mapping[str, Any])
     return {name: value for name, value in keywords.items() if name in parameters and parameters[name].kind in kinds}
 
 
+def _is_idempotent(kind: type[IntercomBulkUpdater]) -> bool:
+    """What is said of `perform_action` by the class that has it, or by one made from that."""
+    for base in kind.__mro__:
+        if "idempotent" in vars(base):
+            return bool(vars(base)["idempotent"])
+        if "perform_action" in vars(base):
+            return False
+    return False
+
+
 class UpdaterAction:
     """Calls `perform_action` for each item, paced, and says what came of it."""
 
     max_batch = 1
-    idempotent = False  # unknown requests: those of ours say it themselves, one by one
 
     def __init__(self, updater: IntercomBulkUpdater, keywords: Mapping[str, Any], *, timeout: float) -> None:
         self._updater = updater
         self._keywords = accepted_keywords(updater.perform_action, keywords)
         self._timeout = timeout
         self._attempts: Attempts = updater.workspace.outer_attempts
+        self.idempotent = _is_idempotent(type(updater))  # requests of ours say it themselves while the process lives
 
     def prepare(self) -> None:
         with patience(self._timeout):

@@ -84,6 +84,8 @@ class StateChanger(ConversationUpdater):
     ones. Nothing is said to the customer.
     """
 
+    idempotent = True
+
     def __init__(
         self, access_token: str | None = None, admin_id: str | int | None = None, *, state: str,
         snoozed_until: datetime | int | None = None, **connection: Any,
@@ -140,6 +142,8 @@ class ConversationCloser(StateChanger):
 class TagAssigner(ConversationUpdater):
     """Puts an existing tag, given by name or id, on conversations, contacts or tickets (`on`)."""
 
+    idempotent = True
+
     def __init__(
         self, access_token: str | None = None, admin_id: str | int | None = None, *, tag: str | int,
         on: str = "conversations", **connection: Any,
@@ -177,6 +181,8 @@ class TagAssigner(ConversationUpdater):
 
 class CustomAttributeUpdater(ConversationUpdater):
     """Sets custom attributes, which must exist, on conversations or contacts (`on`)."""
+
+    idempotent = True
 
     def __init__(
         self, access_token: str | None = None, admin_id: str | int | None = None, *, attributes: Mapping[str, Any],
