@@ -150,7 +150,7 @@ class Execution:
         if found is None:
             self._reading.begin()
             return
-        self._tally.attempted = found.attempted
+        self._tally.attempted = self._tally.attempted_before = found.attempted
         now = self._clock.monotonic()
         for item, attempts in found.staged:
             self._items.take_over(item, Try(attempts, now))
@@ -158,7 +158,8 @@ class Execution:
             since = now - max(self._clock.time() - started_at, 0.0)
             item = Item(outcome.item_id)
             self._items.take_over(item, Try(outcome.attempts, since), is_staged=False)
-            self._doubts.put(Doubt(item, outcome, self._plan.action.idempotent), since)
+            resendable = self._plan.action.idempotent or self._plan.options.resend_unknown
+            self._doubts.put(Doubt(item, outcome, resendable), since)
 
     def _state(self) -> RunState:
         if self._ending is not None:
@@ -197,7 +198,7 @@ class Execution:
         """Acting on items may have hidden others: pass after pass, until one finds nothing new."""
         if not self._plan.source.repeatable or self._plan.dry_run:
             return False
-        if self._reading.new_items == 0 or self._reading.pass_number >= MAX_PASSES:
+        if not self._reading.may_find_more or self._reading.pass_number >= MAX_PASSES:
             return False
         self._reading.begin()
         return True

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import Ledger, Recovered
-    from intercom_bulk.runs.model import Plan, RunState, Summary
+    from intercom_bulk.runs.model import Plan, Summary
     from intercom_bulk.runs.reading import Reading
 
-__all__ = ["Journal"]
+__all__ = ["HEARTBEAT", "Journal"]
+
+HEARTBEAT = 2.0
+"""Seconds between signs of life in the record: they say how late a dead process may still have sent something."""
+_OVER = frozenset({RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS})
 
 
 class Journal:
@@ -32,20 +37,24 @@ class Journal:
         """What an earlier life left; None for a new run. The reading goes on where that one stood."""
         if self._record.pass_number == 0:
             return None
-        found = self._ledger.recover(self._record.pass_number)
+        alive_until = min(self._clock.time(), self._record.updated_at + 2 * HEARTBEAT)
+        found = self._ledger.recover(self._record.pass_number, alive_until)
         self._record = replace(self._record, lives=self._record.lives + 1, ended=None, ended_at=None)
-        self._reading.restore(self._record.pass_number, found.slices, found.known, self._record.total)
+        is_over = self._record.state in _OVER
+        self._reading.restore(
+            self._record.pass_number, found.slices, found.known, self._record.total, is_over=is_over
+        )
         return found
 
     def keep(self, state: RunState) -> None:
-        """Write what changed since the last time: the state, the pass, slices that were cut in two."""
+        """Write what changed since the last time: the state, the pass, slices that were cut in two; a sign of life."""
         cuts, self._reading.cuts = self._reading.cuts, []
         for part in cuts:
             self._ledger.save_slice(part, self._reading.pass_number)
         self._record = replace(
             self._record, state=state, pass_number=self._reading.pass_number, total=self._reading.total
         )
-        if self._record != self._written:
+        if self._record != self._written or self._clock.time() >= self._record.updated_at + HEARTBEAT:
             self._write()
 
     def end(self, summary: Summary) -> None:

@@ -86,12 +86,19 @@ class Ledger:
         sql = "INSERT INTO run VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET record=excluded.record"
         self._database.execute(sql, (record.to_json(),))
 
-    def recover(self, pass_number: int) -> Recovered:
-        """Take over after another life: what was started and never settled is in doubt from now on."""
+    def recover(self, pass_number: int, alive_until: float = 0.0) -> Recovered:
+        """Take over after another life: what was started and never settled is in doubt from now on.
+
+        `alive_until` (epoch seconds): an intent may have waited for its turn, so what was in flight may have been sent
+        as late as that.
+        """
         with self.atomic():
-            sql = "UPDATE item SET status=?, code=coalesce(code, 'interrupted'), message=coalesce(message, ?)"
+            sql = (
+                "UPDATE item SET status=?, started_at=max(started_at, ?), code=coalesce(code, 'interrupted'),"
+                " message=coalesce(message, ?) WHERE status=?"
+            )
             lost = "The process ended before the answer was recorded."
-            self._database.execute(f"{sql} WHERE status=?", (Status.UNKNOWN, lost, Status.STARTED))
+            self._database.execute(sql, (Status.UNKNOWN, alive_until, lost, Status.STARTED))
             staged = [(Item(o.item_id, effect=_effect(o)), o.attempts) for o in self.outcomes(Status.STAGED)]
             doubts = [(outcome, self._started_at(outcome.item_id)) for outcome in self.outcomes(Status.UNKNOWN)]
             sql = "SELECT count(*), coalesce(sum(attempts > 0), 0) FROM item"

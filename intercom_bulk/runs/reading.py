@@ -35,6 +35,7 @@ class Reading:
         self.total: int | None = None
         self._known_before = 0
         self.cuts: list[Slice] = []
+        self._is_resumed = False
 
     def begin(self) -> None:
         """The next pass."""
@@ -42,12 +43,15 @@ class Reading:
         self.pages = 0
         self._known_before += self.new_items
         self.new_items = 0
+        self._is_resumed = False
         self._open = {part.key: part for part in self._source.open()}
         self._busy.clear()
 
-    def restore(self, pass_number: int, parts: Sequence[Slice], known: int, total: int | None) -> None:
-        """Go on where an earlier life of the run stood."""
-        self.pass_number, self.total = pass_number, total
+    def restore(
+        self, pass_number: int, parts: Sequence[Slice], known: int, total: int | None, *, is_over: bool
+    ) -> None:
+        """Go on where an earlier life of the run stood. `is_over`: it came to its end, nothing is to be found."""
+        self.pass_number, self.total, self._is_resumed = pass_number, total, not is_over
         self._known_before = known
         self._open = {part.key: part for part in parts or self._source.open() if not part.done}
 
@@ -55,6 +59,11 @@ class Reading:
     def known(self) -> int:
         """Items found so far, each counted once."""
         return self._known_before + self.new_items
+
+    @property
+    def may_find_more(self) -> bool:
+        """Whether another pass is due: this one found something new, or what it found is not known any more."""
+        return self.new_items > 0 or self._is_resumed
 
     @property
     def finished(self) -> bool:

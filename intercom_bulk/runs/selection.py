@@ -136,8 +136,8 @@ class Selection:
             return 0
         room = min(free * self._plan.action.max_batch, self._plan.batch_size)
         if self._guard.canary_open:
-            # Alone and all at once: while their fate is open nothing else is risked.
-            return min(room, self._plan.options.canary - self._tally.attempted)
+            # Alone and all at once: while their fate is open nothing else is risked. Each life has a canary of its own.
+            return min(room, self._plan.options.canary - self._tally.attempted_now)
         # A cursor that loops shows on the second page: no more than the canary is written before that is read.
         return room if self._reading.pages > 1 or self._reading.finished or self._reading.pass_number > 1 else 0
 

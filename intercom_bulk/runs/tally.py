@@ -31,6 +31,7 @@ class Tally:
         self.counts: Counter[Status] = Counter()
         self.codes: Counter[str] = Counter()
         self.attempted = 0
+        self.attempted_before = 0
         self.would_change = 0
         self.bottleneck = False
 
@@ -45,6 +46,11 @@ class Tally:
     @property
     def settled(self) -> int:
         return sum(self.counts.values())
+
+    @property
+    def attempted_now(self) -> int:
+        """Items first sent in this life of the run."""
+        return self.attempted - self.attempted_before
 
     def is_spent(self) -> bool:
         """Whether `max_items` have been attempted (or, in a dry run, found)."""
