@@ -41,9 +41,7 @@ class Journal:
         found = self._ledger.recover(self._record.pass_number, alive_until)
         self._record = replace(self._record, lives=self._record.lives + 1, ended=None, ended_at=None)
         is_over = self._record.state in _OVER
-        self._reading.restore(
-            self._record.pass_number, found.slices, found.known, self._record.total, is_over=is_over
-        )
+        self._reading.restore(self._record.pass_number, found.slices, found.known, self._record.total, is_over=is_over)
         return found
 
     def keep(self, state: RunState) -> None:
