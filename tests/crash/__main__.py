@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ITEMS = 400
 KILLS_A_RUN = 14
+IN_FLIGHT = ("after-commit:intents", 2)
+"""How the first life dies, so that a second one has something to doubt."""
 MOST_GROWTH = 20.0
 """Megabytes."""
 
@@ -51,8 +53,7 @@ def at_points() -> Iterator[tuple[str, Verdict]]:
         for point in SECOND_LIFE:
             if point == "before-commit:again" and kind == "note":
                 continue  # a note is never sent again
-            before = ("after-commit:intents", 2)
-            yield point, _trial(kind, lambda trial, at=point: trial.kill_at([before, (at, 1), (at, 1)]), items=60)
+            yield point, _trial(kind, lambda trial, at=point: trial.kill_at([IN_FLIGHT, (at, 1), (at, 1)]), items=60)
 
 
 def _trial(kind: str, kill: Any, *, items: int = ITEMS, naive: bool = False) -> Verdict:

@@ -215,12 +215,8 @@ def doomed(kind: str, doom: Doom, ledger: type[DoomedLedger] = DoomedLedger) -> 
     class Doomed(base):  # type: ignore[misc]
         idempotent = base.idempotent
 
-        @property
-        def workspace(self) -> Workspace:
-            if self._workspace is None:
-                self._workspace = DoomedWorkspace(self._settings, doom, ledger)
-            held: Workspace = self._workspace
-            return held
+        def _connect(self) -> Workspace:
+            return DoomedWorkspace(self._settings, doom, ledger)
 
         def perform_action(self, item_id: str) -> dict[str, Any]:
             doom.at("before-send")

@@ -1,17 +1,20 @@
-"""A record that cannot be kept: nothing is sent without it, nothing is lost with it, and the sentence names the file."""
+"""A record that cannot be kept: nothing is sent without it, nothing is lost with it, and a sentence says why."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.crash.trial import Life, Trial, account, sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from intercom_bulk.sandbox import SandboxProcess
 
 ITEMS = 60
@@ -24,7 +27,7 @@ def killed(site: SandboxProcess, home: Path) -> Path:
     return path
 
 
-def refused(site: SandboxProcess, home: Path, **orders: object) -> str:
+def refused(site: SandboxProcess, home: Path, **orders: Any) -> str:
     """Start or resume; the sentence with which that was refused. Nothing was sent."""
     sent = site.stats()["total"] + site.stats()["active"]
     life = Life(site, home, kind="note", key="hurt", **orders)
@@ -81,14 +84,19 @@ def test_a_damaged_ledger_is_noticed_before_anything_is_sent(home: Path, where: 
         assert path.name in refused(site, home)
 
 
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A home that others can reach: the folders above those of pytest are the user's own."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_may_not_be_written_is_said_before_anything_is_sent(
-    tmp_path_factory: pytest.TempPathFactory, what: str
-) -> None:
-    home = Path("/tmp") / tmp_path_factory.mktemp("readable").name  # the folders above those of pytest are root's
-    home.mkdir(mode=0o755, exist_ok=True)
+def test_what_may_not_be_written_is_said_before_anything_is_sent(readable: Path, what: str) -> None:
     with sandbox(ITEMS) as site:
+        home = readable
         path = killed(site, home)
         for one in (home / "runs").iterdir():
             one.chmod(0o666)
