@@ -48,7 +48,9 @@ class Session:
 def sessions(page: str) -> Iterator[Session]:
     """What is between the fences; comments say where a process ends, and how."""
     session, knobs = Session(), dict[str, str]()
-    part = re.compile(r"^<!-- (?P<said>[^\n]*) -->$|^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+    part = re.compile(
+        r"^<!-- (?P<said>[^\n]*) -->$|^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    )
     for found in part.finditer(page):
         said = found["said"] or ""
         if said == "a new process":
