@@ -34,10 +34,10 @@ def workspace(served: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def environment(workspace: Sandbox) -> dict[str, str]:
-    """The process environment of somebody whose token is for that workspace."""
+def environment(workspace: Sandbox, home: Path) -> dict[str, str]:
+    """The process environment of somebody whose token is for that workspace; runs are kept apart from the user's."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("INTERCOM_")}
-    return {**clean, **workspace.environ()}
+    return {**clean, **workspace.environ(), "INTERCOM_BULK_HOME": str(home)}
 
 
 @pytest.fixture

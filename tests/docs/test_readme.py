@@ -1,4 +1,4 @@
-"""Every snippet and every command of the README and of CONTRIBUTING, run as they are printed."""
+"""Every snippet and every command of the documents, run as they are printed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from intercom_bulk import RunOptions, RunState, Settings, SettingsError, Status
+import intercom_bulk
+from intercom_bulk import IntercomBulkUpdater, RunOptions, RunState, Settings, SettingsError, Status
 from tests.docs.conftest import ROOT, Run
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from intercom_bulk.sandbox import Sandbox
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+WALK = "docs/what-happened.md"
+"""Its blocks follow one another: see test_walk."""
 SMALL = ("--conversations", "30", "--latency-ms", "2")
 
 
@@ -54,7 +57,8 @@ def migrated(diff: str) -> str:
 
 
 SNIPPETS = list(snippets())
-PROGRAMS = [s for s in SNIPPETS if s.language in {"python", "diff"} and "def test_" not in s.text]
+ALONE = [s for s in SNIPPETS if s.document != WALK]
+PROGRAMS = [s for s in ALONE if s.language in {"python", "diff"} and "def test_" not in s.text]
 TESTS = [s for s in SNIPPETS if s.language == "python" and "def test_" in s.text]
 COMMANDS = [
     pytest.param(line.partition("#")[0].strip(), id=f"{s.document}: {line}")
@@ -73,7 +77,8 @@ def test_a_program_runs_and_does_once_what_it_says(
     ended = run(program)
     assert ended.returncode == 0, ended.stderr
     effects = workspace.effects()
-    assert set(effects.values()) == (set() if "dry_run=True" in snippet.text else {1})
+    each = 2 if ".undo()" in snippet.text else 1
+    assert set(effects.values()) == (set() if "dry_run=True" in snippet.text else {each})
     limit = re.search(r"max_(?:items|conversations)=(\d+)", snippet.text)
     assert limit is None or len(effects) == int(limit[1])
 
@@ -126,23 +131,45 @@ def serves_what_it_prints(arguments: list[str], environment: dict[str, str]) -> 
 
 def test_links_lead_to_files_that_exist() -> None:
     for document in (*DOCUMENTS, "CHANGELOG.md"):
-        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
-            assert link.startswith("https://") or (ROOT / link).exists(), (document, link)
+        page = ROOT / document
+        for link, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", page.read_text()):
+            there = page.parent / link if link else page
+            assert link.startswith("https://") or there.exists(), (document, link)
+            assert not anchor or anchor in anchors(there), (document, link, anchor)
 
 
-def test_the_readme_names_every_option_status_state_and_updater() -> None:
-    readme = (ROOT / "README.md").read_text()
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_reference_names_every_option_status_state_and_code() -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
     options = [field.name for field in fields(RunOptions)]
-    statuses = [Status.DONE, Status.SKIPPED, Status.FAILED, Status.NEEDS_REVIEW]
-    states = set(RunState) - {RunState.RUNNING}
-    missing = [name for name in (*options, *statuses, *states) if f"`{name}`" not in readme]
+    sources = (path.read_text() for path in (ROOT / "intercom_bulk").rglob("*.py"))
+    skipped = {code for source in sources for codes in SKIPPED.findall(source) for code in codes if code}
+    assert {"moved", "changed_since", "filtered", "held_out", "in_doubt", "gone"} <= skipped
+    missing = [name for name in (*options, *Status, *RunState, *skipped) if f"`{name}`" not in reference]
     assert not missing
 
 
+SKIPPED = re.compile(
+    r"(?:LeftAlone|ChangedSince|Gone)\([^\n]*code=\"(\w+)\"|skip=\(\"(\w+)\"|^    code = \"(\w+)\"", re.MULTILINE
+)
+
+
+def test_the_readme_names_every_updater() -> None:
+    readme = (ROOT / "README.md").read_text()
+    names = (name for name in intercom_bulk.__all__ if isinstance(getattr(intercom_bulk, name), type))
+    updaters = [name for name in names if issubclass(getattr(intercom_bulk, name), IntercomBulkUpdater)]
+    assert [name for name in updaters if f"`{name}`" not in readme and name != "IntercomBulkUpdater"] == []
+
+
 def test_each_variable_of_the_example_file_is_explained_and_arrives() -> None:
-    readme, example = ((ROOT / name).read_text() for name in ("README.md", ".env.example"))
-    names = set(re.findall(r"^(?:# )?(INTERCOM_\w+)=", example, re.MULTILINE)) - {"INTERCOM_BULK_HOME"}
-    assert names == set(re.findall(r"^\| `(INTERCOM_\w+)`", readme, re.MULTILINE))
+    reference, example = ((ROOT / name).read_text() for name in ("docs/reference.md", ".env.example"))
+    names = set(re.findall(r"^(?:# )?(INTERCOM_\w+)=", example, re.MULTILINE))
+    assert names == set(re.findall(r"^\| `(INTERCOM_\w+)`", reference, re.MULTILINE))
     given = dict.fromkeys(names, "12345678") | {
         "INTERCOM_REGION": "eu",
         "INTERCOM_BASE_URL": "https://example.com/v",
@@ -151,6 +178,7 @@ def test_each_variable_of_the_example_file_is_explained_and_arrives() -> None:
     settings = Settings.build(env=given)
     assert (settings.access_token, settings.admin_id, settings.inbox_id) == ("12345678",) * 3
     assert (settings.base_url, settings.api_version) == ("https://example.com/v", "2.15")
+    assert settings.home.name == "12345678"
     assert "eu" in Settings.build(env=given | {"INTERCOM_BASE_URL": ""}).base_url
 
 
