@@ -70,11 +70,6 @@ class IntercomBulkUpdater(ABC):
     writes_apart = False
     """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
 
-    idempotent = False
-    """Whether `perform_action` may be done twice to an item without harm: then an item that was in flight when the
-    process died, and does not show the action, is sent again instead of left for review. It speaks of the
-    `perform_action` beside it: a subclass that overrides that has to say it anew."""
-
     def __init__(
         self,
         access_token: str | None = None,
