@@ -68,7 +68,7 @@ class Execution:
         self._stop = threading.Event()
         self._workers = Workers(plan.workers or MAX_WORKERS + READERS, self._stop, clock)
         self._guard = Guard(0 if plan.dry_run else plan.options.canary)
-        self._breaker = Breaker()
+        self._breaker = Breaker(plan.options.patience)
         self._reading = Reading(plan.source, self._workers, clock)
         self._tally = Tally(plan, clock.monotonic())
         self._doubts = Doubts(plan, self._workers, clock)
@@ -265,7 +265,7 @@ class Execution:
         """How many more calls may be in flight now."""
         if self._ending is not None or self._paused or not self._prepared:
             return 0
-        if self._breaker.is_open and self._doubts.is_due():
+        if self._breaker.is_open and self._doubts.is_due() and not self._items.is_retry_next():
             return 0  # a look at an item harms nothing and answers the same question: it goes first
         free = self._concurrency() - (self._acting if self._plan.workers is None else self._workers.busy)
         return self._breaker.room(self._clock.monotonic(), free)
@@ -368,14 +368,16 @@ class Execution:
     def _look_at_doubts(self) -> None:
         if self._ending is not None or self._paused or not self._prepared:
             return
+        if self._breaker.is_open and self._items.is_retry_next():
+            return  # what was looked at goes first: it is the probe now
         now = self._clock.monotonic()
         room = self._breaker.room(now, (self._plan.workers or MAX_WORKERS) - self._workers.busy)
         if self._doubts.look(room, self._on_seen):
             self._breaker.sent(now)
 
     def _on_seen(self, doubt: Doubt, seen: Seen) -> None:
-        if seen is None:
-            self._breaker.untold()
+        if seen is None or seen is False:
+            self._breaker.untold()  # that it came to nothing says only that reading works; a write has to show more
         else:
             self._note_answer(seen)
         if isinstance(seen, (Unauthorized, RateLimited)):

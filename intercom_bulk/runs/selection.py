@@ -141,6 +141,10 @@ class Selection:
         # A cursor that loops shows on the second page: no more than the canary is written before that is read.
         return room if self._reading.pages > 1 or self._reading.finished or self._reading.pass_number > 1 else 0
 
+    def is_retry_next(self) -> bool:
+        """Whether the next item has been tried before."""
+        return bool(self._staged) and self._staged[0].id in self._tries
+
     def has_next(self) -> bool:
         """Whether there is an item to take: a second try is not a second item under `max_items`."""
         return bool(self._staged) and (not self._tally.is_spent() or self._staged[0].id in self._tries)

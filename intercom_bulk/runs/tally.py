@@ -89,6 +89,7 @@ class Tally:
     def summary(self, now: float, ledger: Mapping[Status, int], state: RunState, reason: str | None) -> Summary:
         """The totals by the ledger's own count, not by ours."""
         elapsed = (now if self._ended is None else self._ended) - self._began
+        took = timedelta(seconds=elapsed)
         done, failed, skipped = (ledger.get(s, 0) for s in (Status.DONE, Status.FAILED, Status.SKIPPED))
         review = ledger.get(Status.NEEDS_REVIEW, 0)
         if state is RunState.COMPLETED and (failed or review):
@@ -99,8 +100,8 @@ class Tally:
             skipped=skipped,
             unknown=review + ledger.get(Status.UNKNOWN, 0) + ledger.get(Status.STARTED, 0),
             unprocessed=ledger.get(Status.STAGED, 0),
-            total_time=timedelta(seconds=elapsed),
-            rate=(done + failed + skipped) / elapsed if elapsed > 0 else 0.0,
+            total_time=took,
+            rate=(done + failed + skipped) / took.total_seconds() if took else 0.0,
             requests=self._plan.gate.requests - self._before[0],
             rate_limited=self._plan.gate.rate_limited - self._before[1],
             state=state,

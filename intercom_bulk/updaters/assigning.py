@@ -9,9 +9,10 @@ from intercom_bulk.api.client import segment
 from intercom_bulk.errors import ChangedSince, LeftAlone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.conversations import ConversationUpdater
+from intercom_bulk.updaters.holdouts import of_an_assignment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Assigner"]
 
@@ -41,6 +42,9 @@ class Assigner(ConversationUpdater):
             raise UsageError("Assign to whom? Pass admin=, team= or both; None unassigns.")
         self.reopen = reopen
         self._ids: dict[str, int] = {}
+
+    def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
+        return [*super().side_effects(item), *of_an_assignment(item)]
 
     def prepare(self) -> None:
         super().prepare()

@@ -231,7 +231,7 @@ def _irreversible(updater: IntercomBulkUpdater) -> str | None:
         return updater.irreversible
     if not overrides(updater, "effect"):
         return _NO_EFFECT
-    return _NO_RESTORE if hasattr(updater, "restore") and not overrides(updater, "restore") else None
+    return None if overrides(updater, "restore") else _NO_RESTORE
 
 
 def _survives(value: object) -> bool:

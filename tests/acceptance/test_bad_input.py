@@ -23,15 +23,28 @@ from intercom_bulk import (
     UsageError,
     bulk_close_hybrid,
 )
+from intercom_bulk.sandbox import Sandbox
 from tests.acceptance.old_style import CustomUpdater
 from tests.acceptance.runs import assert_nothing_written, assert_one_sentence, connection, run, writes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from intercom_bulk.sandbox import Sandbox
+    from collections.abc import Callable, Iterator
 
     Start = Callable[..., Sandbox]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Sandbox]:
+    with Sandbox(conversations=10, contacts=2, companies=1, tickets=1) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(shared: Sandbox) -> Sandbox:
+    """Ten open conversations, to none of which anything was or will be done."""
+    shared.reset()
+    return shared
+
 
 OPEN = {"field": "state", "operator": "=", "value": "open"}
 
@@ -95,16 +108,14 @@ def test_the_environment_is_checked_too(monkeypatch: pytest.MonkeyPatch, name: s
     refused(SettingsError, ConversationCloser)
 
 
-def test_no_team_at_all_is_refused(start: Start) -> None:
-    sandbox = start(conversations=10)
+def test_no_team_at_all_is_refused(sandbox: Sandbox) -> None:
     text = refused(UsageError, lambda: bulk_close_hybrid(progress=None, **sandbox.settings_kwargs()))
     assert "INTERCOM_INBOX_ID" in text
     assert sandbox.stats()["total"] == 0
 
 
 @pytest.mark.parametrize("team", ["Suport", "12345", 12345, "no such team"])
-def test_a_team_that_does_not_exist_is_refused(start: Start, team: str | int) -> None:
-    sandbox = start(conversations=10)
+def test_a_team_that_does_not_exist_is_refused(sandbox: Sandbox, team: str | int) -> None:
     text = refused(UnknownNameError, lambda: ConversationCloser(**sandbox.settings_kwargs()).bulk_close(team))
     assert repr(str(team)) in text
     assert ("Support" in text) == (team == "Suport")
@@ -112,15 +123,13 @@ def test_a_team_that_does_not_exist_is_refused(start: Start, team: str | int) ->
 
 
 @pytest.mark.parametrize("tag", ["stael", "999", 999])
-def test_a_tag_that_does_not_exist_is_an_error_and_not_a_new_tag(start: Start, tag: str | int) -> None:
-    sandbox = start(conversations=10)
+def test_a_tag_that_does_not_exist_is_an_error_and_not_a_new_tag(sandbox: Sandbox, tag: str | int) -> None:
     tagger = TagAssigner(tag=tag, **sandbox.settings_kwargs())
     refused(UnknownNameError, lambda: run(tagger, team_id=sandbox.inbox_id))
     assert_nothing_written(sandbox)
 
 
-def test_an_admin_that_does_not_exist_is_refused(start: Start) -> None:
-    sandbox = start(conversations=10)
+def test_an_admin_that_does_not_exist_is_refused(sandbox: Sandbox) -> None:
     closer = ConversationCloser(**connection(sandbox, admin_id=999))
     refused(UnknownNameError, lambda: closer.bulk_close(sandbox.inbox_id))
     assert_nothing_written(sandbox)
@@ -142,26 +151,23 @@ def test_an_admin_that_does_not_exist_is_refused(start: Start) -> None:
     ],
     ids=["16 filters", "16 in a group", "three levels", "empty", "==", "no value", "IN text", "XOR", "list", "nothing"],
 )
-def test_a_query_outside_the_limits_is_refused(start: Start, query: Any) -> None:
-    sandbox = start(conversations=10)
+def test_a_query_outside_the_limits_is_refused(sandbox: Sandbox, query: Any) -> None:
     refused(QueryError, lambda: run(ConversationCloser(**sandbox.settings_kwargs()), query=query))
     assert_nothing_written(sandbox)
 
 
-def test_a_query_of_an_own_updater_is_checked_too(start: Start) -> None:
+def test_a_query_of_an_own_updater_is_checked_too(sandbox: Sandbox) -> None:
     class Wide(CustomUpdater):
         def get_search_query(self, **kwargs: Any) -> dict[str, Any]:
             return {"operator": "AND", "value": [OPEN] * 16}
 
-    sandbox = start(conversations=10)
     text = refused(QueryError, lambda: run(Wide(**sandbox.settings_kwargs())))
     assert "15" in text
     assert_nothing_written(sandbox)
 
 
 @pytest.mark.parametrize("per_page", [151, 0, -1, 10.5, "50", True])
-def test_a_page_size_outside_the_limits_is_refused(start: Start, per_page: Any) -> None:
-    sandbox = start(conversations=10)
+def test_a_page_size_outside_the_limits_is_refused(sandbox: Sandbox, per_page: Any) -> None:
     closer = ConversationCloser(**sandbox.settings_kwargs())
     refused(QueryError, lambda: list(closer.search_items(per_page, team_id=sandbox.inbox_id)))
     assert_nothing_written(sandbox)
@@ -186,8 +192,7 @@ def test_a_page_size_outside_the_limits_is_refused(start: Start, per_page: Any) 
     ],
     ids=str,
 )
-def test_a_number_that_cannot_be_meant_is_refused(start: Start, argument: dict[str, Any]) -> None:
-    sandbox = start(conversations=10)
+def test_a_number_that_cannot_be_meant_is_refused(sandbox: Sandbox, argument: dict[str, Any]) -> None:
     closer = ConversationCloser(**sandbox.settings_kwargs())
     text = refused(UsageError, lambda: run(closer, team_id=sandbox.inbox_id, **argument))
     assert next(iter(argument)) in text
@@ -208,8 +213,7 @@ def test_a_number_that_cannot_be_meant_is_refused(start: Start, argument: dict[s
     ],
     ids=str,
 )
-def test_options_that_cannot_be_meant_are_refused(start: Start, options: dict[str, Any]) -> None:
-    sandbox = start(conversations=10)
+def test_options_that_cannot_be_meant_are_refused(sandbox: Sandbox, options: dict[str, Any]) -> None:
     closer = ConversationCloser(**sandbox.settings_kwargs())
     text = refused(UsageError, lambda: run(closer, team_id=sandbox.inbox_id, options=RunOptions(**options)))
     assert next(iter(options)) in text
@@ -221,8 +225,7 @@ def test_options_that_cannot_be_meant_are_refused(start: Start, options: dict[st
     [datetime.now(UTC) - timedelta(days=1), 1_700_000_000, 0],
     ids=["yesterday", "epoch seconds of 2023", "zero"],
 )
-def test_a_snooze_until_the_past_is_refused(start: Start, until: Any) -> None:
-    sandbox = start(conversations=10)
+def test_a_snooze_until_the_past_is_refused(sandbox: Sandbox, until: Any) -> None:
 
     def snooze() -> None:
         changer = StateChanger(state="snoozed", snoozed_until=until, **sandbox.settings_kwargs())
@@ -244,8 +247,7 @@ def test_a_snooze_until_the_past_is_refused(start: Start, until: Any) -> None:
     ],
     ids=["no time", "a time for closed", "no such state", "naive", "text", "milliseconds"],
 )
-def test_a_state_that_cannot_be_meant_is_refused(start: Start, arguments: dict[str, Any]) -> None:
-    sandbox = start(conversations=10)
+def test_a_state_that_cannot_be_meant_is_refused(sandbox: Sandbox, arguments: dict[str, Any]) -> None:
 
     def change() -> None:
         run(StateChanger(**arguments, **sandbox.settings_kwargs()), team_id=sandbox.inbox_id)
@@ -255,8 +257,7 @@ def test_a_state_that_cannot_be_meant_is_refused(start: Start, arguments: dict[s
 
 
 @pytest.mark.parametrize("item_id", ["a/b", "..", "../tags/5", "6?x", "6#f", "", "%2e%2e", "a b", "1\n2"])
-def test_an_id_that_would_change_the_path_is_refused_where_it_is_used(start: Start, item_id: str) -> None:
-    sandbox = start(conversations=10)
+def test_an_id_that_would_change_the_path_is_refused_where_it_is_used(sandbox: Sandbox, item_id: str) -> None:
     refused(ItemIdError, lambda: ConversationCloser(**sandbox.settings_kwargs()).perform_action(item_id))
     assert_nothing_written(sandbox)
 
@@ -276,28 +277,24 @@ def test_an_id_with_a_slash_fails_its_item_and_is_never_sent(start: Start) -> No
 
 
 @pytest.mark.parametrize("path", ["../admins", "conversations/../tags", "conversations/a b", "/conversations//1", "?x"])
-def test_a_path_that_leaves_the_api_is_refused(start: Start, path: str) -> None:
-    sandbox = start(conversations=10)
+def test_a_path_that_leaves_the_api_is_refused(sandbox: Sandbox, path: str) -> None:
     refused(UsageError, lambda: ConversationCloser(**sandbox.settings_kwargs()).request("POST", path, json={}))
     assert sandbox.stats()["total"] == 0
 
 
-def test_an_unknown_keyword_is_refused(start: Start) -> None:
-    sandbox = start(conversations=10)
+def test_an_unknown_keyword_is_refused(sandbox: Sandbox) -> None:
     closer = ConversationCloser(**sandbox.settings_kwargs())
     assert "'teem_id'" in refused(UsageError, lambda: closer.bulk_process(teem_id=sandbox.inbox_id))
     assert sandbox.stats()["total"] == 0
 
 
-def test_a_search_for_nothing_is_refused(start: Start) -> None:
-    sandbox = start(conversations=10)
+def test_a_search_for_nothing_is_refused(sandbox: Sandbox) -> None:
     refused(UsageError, lambda: ConversationCloser(**sandbox.settings_kwargs()).bulk_process())
     assert_nothing_written(sandbox)
 
 
 @pytest.mark.parametrize("attributes", [{}, {"processed": object()}], ids=["none", "no JSON"])
-def test_attributes_that_cannot_be_sent_are_refused(start: Start, attributes: dict[str, Any]) -> None:
-    sandbox = start(conversations=10)
+def test_attributes_that_cannot_be_sent_are_refused(sandbox: Sandbox, attributes: dict[str, Any]) -> None:
 
     def update() -> None:
         run(CustomAttributeUpdater(attributes=attributes, **sandbox.settings_kwargs()), team_id=sandbox.inbox_id)

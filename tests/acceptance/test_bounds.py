@@ -107,17 +107,17 @@ def test_refuse_above_holds_for_a_source_that_gives_no_count(start: Start) -> No
 
 @pytest.mark.parametrize("updater", [ConversationCloser, CustomUpdater])
 def test_one_worker_is_serial(start: Start, updater: type[ConversationCloser]) -> None:
-    sandbox = start(conversations=200, latency_ms=3, search_latency_ms=5, resets=0.02)
+    sandbox = start(conversations=100, latency_ms=3, search_latency_ms=5)
     state: dict[str, Any] = {"state": "open"} if updater is ConversationCloser else {}
     done = run(updater(**sandbox.settings_kwargs()), team_id=sandbox.inbox_id, parallel_workers=1, **state)
     assert sandbox.stats()["peak_concurrent"] == 1
-    assert done.summary.success == 200
+    assert done.summary.success == 100
     assert done.summary.bottleneck
 
 
 @pytest.mark.parametrize("workers", [2, 15])
 def test_a_number_of_workers_is_a_hard_cap(start: Start, workers: int) -> None:
-    sandbox = start(conversations=300, latency_ms=10)
+    sandbox = start(conversations=120, latency_ms=10)
     close(sandbox, parallel_workers=workers)
     assert 2 <= sandbox.stats()["peak_concurrent"] <= workers
 
@@ -177,7 +177,7 @@ def test_a_summary_says_what_it_took(start: Start) -> None:
     summary = done.summary
     assert summary.state is RunState.COMPLETED
     assert summary.requests == sandbox.stats()["total"]
-    assert summary.rate == pytest.approx(200 / summary.total_time.total_seconds())
+    assert summary.rate == pytest.approx(200 / summary.total_time.total_seconds(), rel=0.01)
     assert summary.rate_limited == 0
     assert summary.run_id
     assert "200 done" in str(summary)

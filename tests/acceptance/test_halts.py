@@ -109,7 +109,7 @@ def test_a_search_that_ignores_the_sort_is_not_acted_on(start: Start) -> None:
 
 
 def test_a_search_that_begins_to_ignore_the_sort_halts_the_run(start: Start) -> None:
-    sandbox = start(conversations=1500, limit_per_minute=10_000)
+    sandbox = start(conversations=1000, limit_per_minute=10_000)
     done = run(
         ConversationCloser(**sandbox.settings_kwargs()),
         when(sandbox, 40, ignore_sort=True),

@@ -41,8 +41,8 @@ def test_none_is_missed_none_closed_twice_and_no_newcomer_touched(start: Start, 
 
 @pytest.mark.parametrize("inclusive", [False, True], ids=["strict", "inclusive"])
 def test_a_search_read_in_partitions_lists_every_item_once(start: Start, inclusive: bool) -> None:
-    """600 ms a page of 150 is too slow for one cursor; many conversations share the second at which a slice ends."""
-    sandbox = start(conversations=2500, search_latency_ms=300, gt_inclusive=inclusive, days=1, arrivals=10.0)
+    """150 ms a page of 150 is too slow for one cursor; many conversations share the second at which a slice ends."""
+    sandbox = start(conversations=1500, search_latency_ms=150, gt_inclusive=inclusive, days=1, arrivals=10.0)
     wanted = opened(sandbox)
     done = close(sandbox)
     assert_accounted(done, wanted)
