@@ -69,6 +69,35 @@ def test_no_more_than_max_are_closed_and_the_file_says_which(run: Run, workspace
     assert len(workspace.effects()) == 7
 
 
+def test_the_careful_way_looks_first_and_changes_nothing(run: Run, workspace: Sandbox, tmp_path: Path) -> None:
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--hours", "0.1")
+    assert ended.returncode == 0, ended.stderr
+    assert "ConversationCloser: a preview. Nothing was written." in ended.stdout
+    assert (tmp_path / "plan.jsonl").is_file()
+    assert workspace.effects() == {}
+
+    digest = ended.stdout.split()[-1]
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--apply", "--digest", digest)
+    assert ended.returncode == 0, ended.stderr
+    assert "60 done, 0 failed, 0 skipped" in ended.stdout
+    assert Counter(workspace.effects().values()) == {1: 60}
+    (report,) = tmp_path.glob("*.csv")
+    assert report.read_text("utf-8-sig").count(",done,") == 60
+
+
+def test_the_careful_way_goes_there_and_back_in_a_rehearsal(run: Run) -> None:
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--sandbox", *SMALL, "--hours", "0.1", "--apply", "--undo")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("30 done, 0 failed, 0 skipped") == 3
+
+
+def test_the_careful_way_refuses_more_than_expected(run: Run, workspace: Sandbox) -> None:
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--refuse-above", "59", "--hours", "0.1", "--apply")
+    assert ended.returncode == 1
+    assert "nothing was changed" in ended.stderr
+    assert workspace.effects() == {}
+
+
 def test_nothing_is_written_when_more_match_than_expected(run: Run, workspace: Sandbox) -> None:
     ended = run(EXAMPLES / "close_inbox.py", "--refuse-above", "59", "--apply")
     assert ended.returncode == 1
