@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import RunState, Summary
+from intercom_bulk import Runs, RunState, Summary
 from tests.docs.conftest import ROOT, Run
 
 if TYPE_CHECKING:
@@ -88,7 +88,13 @@ def test_the_careful_way_looks_first_and_changes_nothing(run: Run, workspace: Sa
 def test_the_careful_way_goes_there_and_back_in_a_rehearsal(run: Run) -> None:
     ended = run(EXAMPLES / "safe_bulk_change.py", "--sandbox", *SMALL, "--hours", "0.1", "--apply", "--undo")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("30 done, 0 failed, 0 skipped") == 3
+    assert ended.stdout.count("30 done, 0 failed, 0 skipped") == 2
+
+
+def test_a_rehearsal_leaves_no_run_in_the_history(run: Run, home: Path) -> None:
+    ended = run(EXAMPLES / "change_state.py", "--sandbox", *SMALL, "--apply")
+    assert ended.returncode == 0, ended.stderr
+    assert Runs(home=home).list() == []
 
 
 def test_the_careful_way_refuses_more_than_expected(run: Run, workspace: Sandbox) -> None:
