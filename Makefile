@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench crash clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ format: $(STAMP)dev  ## mend the format
 
 bench: $(STAMP)bench  ## measure against the original way and others (up to 30 minutes)
 	$(BIN)/python -m bench
+
+crash: $(STAMP)dev  ## kill runs 200 times, and at every named point (up to 30 minutes)
+	$(BIN)/python -m tests.crash --kills 200
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import contest, load, overhead, pace
+from bench import contest, load, overhead, pace, processes
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ BENCHES: Sequence[_Bench] = (
     _Bench("sandbox", 5, load.sandbox),
     *(_Bench(one.name, one.seconds, one) for one in pace.SCENARIOS),
     _Bench("pace-300", 26, pace.small_job),
+    *(_Bench(one.name, one.seconds, one) for one in processes.SCENARIOS),
     _Bench("overhead-plain", 120, overhead.plain),
     _Bench("overhead-tls", 80, overhead.tls),
     _Bench("contest-plain", 270, contest.plain),

@@ -107,7 +107,7 @@ class Site:
         with tempfile.TemporaryDirectory() as home:
             done = subprocess.run(
                 command,
-                env=self._environ(home),
+                env=self.environ(home),
                 cwd=home,
                 capture_output=True,
                 text=True,
@@ -118,7 +118,8 @@ class Site:
             raise ChildError(f"{name} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
         return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
-    def _environ(self, home: str) -> dict[str, str]:
+    def environ(self, home: str) -> dict[str, str]:
+        """What a child sees: this sandbox, and nothing of whoever runs the bench."""
         kept = {name: value for name, value in os.environ.items() if not name.upper().endswith("_PROXY")}
         kept = {name: value for name, value in kept.items() if not name.startswith("INTERCOM_")}
         given = {

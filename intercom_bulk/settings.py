@@ -85,7 +85,7 @@ class Settings:
     total_timeout: float = 60.0
     ca_bundle: str | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
-    home: Path = field(default_factory=lambda: default_home(os.environ))
+    home: Path = field(default_factory=lambda: home_of(os.environ))
     ledger_url: str | None = None
 
     @classmethod

@@ -14,6 +14,7 @@ from intercom_bulk.api.attempts import Attempts
 from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
+from intercom_bulk.api.leases import Leases, budget_key
 from intercom_bulk.clock import SYSTEM, Clock
 from intercom_bulk.errors import ApiError, SettingsError, UsageError
 from intercom_bulk.runs.engine import MAX_WORKERS
@@ -41,7 +42,8 @@ class Workspace:
     def __init__(self, settings: Settings, *, clock: Clock = SYSTEM) -> None:
         self.settings = settings
         self.clock = clock
-        self.governor = Governor(clock=clock)
+        key = budget_key(settings.access_token, settings.base_url)
+        self.governor = Governor(clock=clock, shared=Leases(settings.home / "governor.db", key, clock=clock))
         session = transport.open_session(
             base_url=settings.base_url,
             pool_size=MAX_WORKERS + 16,
@@ -105,7 +107,8 @@ class Workspace:
         self._session.cut()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and leave what is unused of the budget to others."""
+        self.governor.close()
         self._session.close()
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from intercom_bulk.api.pace import Budget, Pace, Reading
 from intercom_bulk.clock import SYSTEM, stop_requested
@@ -23,9 +23,10 @@ from intercom_bulk.errors import Stopped
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from intercom_bulk.api.peers import News, Report
     from intercom_bulk.clock import Clock
 
-__all__ = ["Governor"]
+__all__ = ["Governor", "Shared"]
 
 LOOK_ROUND = 0.1  # seconds between two looks for stopped threads in the queue
 LEAST_SLEEP = 0.02  # a sleep costs some 50 us CPU: at high rates several calls share one, for late callers may catch up
@@ -51,6 +52,15 @@ class _Waiter:
         return self.context.run(stop_requested)
 
 
+class Shared(Protocol):
+    """Where processes with the same token tell each other what they spend."""
+
+    def exchange(self, report: Report) -> News | None:
+        """Tell, and learn what the others told. None: it cannot be done now. Raises nothing."""
+
+    def close(self) -> None: ...
+
+
 class Governor:
     """Lets calls leave at the pace that the limit allows.
 
@@ -58,10 +68,16 @@ class Governor:
     path. The first caller goes alone, as a probe: the others wait until its answer has told the limit.
     `requests` counts calls let through, `rate_limited` those refused; `last_success` is the monotonic time of the last
     answer that was not a 429, None before.
+
+    With `shared`, all processes that share behave like one governor. The leader does the telling, outside the lock.
     """
 
-    def __init__(self, *, reserve: float = 0.05, share: float = 1.0, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, *, reserve: float = 0.05, share: float = 1.0, clock: Clock = SYSTEM, shared: Shared | None = None
+    ) -> None:
         self._pace = Pace(reserve=reserve, share=share)
+        self._pace.part.enabled = shared is not None
+        self.shared = shared  # may be replaced by something that wraps it
         self._clock = clock
         self._lock = threading.Lock()
         self._queue: deque[_Waiter] = deque()
@@ -122,15 +138,46 @@ class Governor:
                     now = self._clock.monotonic()
                     self._dismiss_stopped(now)
                     wait = self._pace.wait(now, self._backlog)
-                    if wait <= 0.0:
+                    report = self._pace.report(now) if self._pace.due(now) else None
+                    if report is None and wait <= 0.0:
                         call = self._send(now)
                         self._let_out(now)
                         return call
-                self._clock.sleep(max(wait, LEAST_SLEEP))
+                if report is not None:
+                    self._tell(report)
+                else:
+                    self._clock.sleep(max(wait, LEAST_SLEEP))
                 _check_stop()
         finally:
             with self._lock:
                 self._pass_lead()
+
+    def _tell(self, report: Report) -> None:
+        """Only who leads may: while it lasts no call leaves."""
+        assert self.shared is not None  # noqa: S101  narrowing: else nothing is ever due
+        news = self.shared.exchange(report)
+        with self._lock:
+            self._pace.learn(self._clock.monotonic(), report, news)
+
+    def _give_back(self) -> None:
+        """Calls that nobody is going to send are for the others."""
+        with self._lock:
+            if self._led or not self._pace.part.lease:
+                return
+            self._led = True
+            self._pace.part.lease = 0
+            report = self._pace.report(self._clock.monotonic())
+        try:
+            self._tell(report)
+        finally:
+            with self._lock:
+                self._pass_lead()
+
+    def close(self) -> None:
+        """Give back what was taken and not used. The governor can be used on."""
+        if self.shared is not None:
+            self._give_back()
+            self.shared.close()
 
     def _send(self, now: float) -> int:
         self.requests += 1
@@ -187,6 +234,9 @@ class Governor:
             else:
                 self._backlogs[key] = max(calls, 0)
             self._backlog = sum(self._backlogs.values()) if self._backlogs else None
+            over = calls is None and not self._backlogs
+        if over and self.shared is not None:
+            self._give_back()
 
     def concurrency(self) -> int:
         """Calls in flight that the pace needs, 4..128."""

@@ -14,10 +14,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from intercom_bulk.api.fallback import Aimd, Backoff
+from intercom_bulk.api.peers import LEASE, Member, Part, Report
 from intercom_bulk.api.window import NEVER, WIDTH, Account, Edge, Reading
 from intercom_bulk.errors import UsageError
+
+if TYPE_CHECKING:
+    from intercom_bulk.api.peers import Common, News
 
 __all__ = ["Budget", "Pace", "Reading"]
 
@@ -30,6 +35,7 @@ SILENCE = 15.0  # without a header for longer than a window the budget is guessw
 MOST_RETRY_AFTER = 60.0
 PEAK = 2.5  # times the even rate: what is left over late in a window is not poured out
 LEAST_CALLS, MOST_CALLS = 4, 128
+LEAST_SMALL = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Pace:
         self._account = Account(share)
         self.adjust(reserve=reserve, share=share)
         self._confirmed = False  # an answer has named this window
+        self._confirmed_at = NEVER  # when the latest call left whose answer did
         self._doubt_since = NEVER  # only calls sent later than this can confirm
         self._closed_until = self._closed_at = NEVER
         self._calls = 0
@@ -76,6 +83,7 @@ class Pace:
         self._waiting = False
         self._small = 0  # calls left of a job so small that it needs no pacing, else 0
         self._allowed = LEAST_CALLS
+        self.part = Part()  # of the budget, when other processes spend from it too
 
     # -- the gate
 
@@ -88,11 +96,18 @@ class Pace:
 
     def wait(self, now: float, backlog: int | None = None) -> float:
         """Seconds until to ask again, at most 0.1; 0.0: a call may leave. `backlog`: calls left of the whole job."""
+        seconds = self._wait(now, backlog)
+        if self.part.enabled:
+            self.part.waits(now, held=seconds > 0.0)
+        return seconds
+
+    def _wait(self, now: float, backlog: int | None) -> float:
         if now < self._plan_until and self._fits >= 1.0:
             return 0.0 if self._small else self._paced(now, self._rate)
         self._gap, self._small = 0.0, 0
         if not self.known:
-            return self._scout(now, NEVER, patience=5.0) if self._account.flight else 0.0
+            flying = bool(self._account.flight)  # a probe that was lost is over: the next one need not wait for it
+            return self._scout(now, NEVER, patience=5.0 if flying else 0.0) if flying or self.part.active else 0.0
         self._roll(now)
         self._waiting = now < self._closed_until
         if self._waiting:
@@ -109,6 +124,7 @@ class Pace:
         flight[self._calls] = self._sent_at = now
         self._slot_at = max(self._slot_at + self._gap, now - CATCH_UP)
         self._fits -= 1.0
+        self.part.sent()
         oldest = next(iter(flight))
         if flight[oldest] < now - FORGET:
             del flight[oldest]
@@ -117,7 +133,9 @@ class Pace:
     def _scout(self, now: float, since: float, patience: float = 1.0) -> float:
         """One call at a time: go if none has left after `since`, or the last one is overdue."""
         overdue = now - self._sent_at > max(patience, 3 * self._account.rtt)
-        return 0.0 if self._sent_at < since or overdue else SHORT_WAIT
+        if self._sent_at >= since and not overdue:
+            return SHORT_WAIT
+        return 0.0 if self.part.may_scout() else SHORT_WAIT
 
     def _paced(self, now: float, rate: float) -> float:
         if self._backoff.rate is not None:
@@ -128,8 +146,7 @@ class Pace:
         return min(LONGEST_WAIT, max(0.0, self._slot_at + self._gap - now))
 
     def _windowed(self, now: float, edge: Edge, backlog: int | None) -> float:
-        left, ours = self._account.left(now)
-        left -= int(self._reserve * (self._account.limit or 0) * max(edge.end + edge.slack - now, 0.0) / WIDTH)
+        left, ours = self._room(now, edge)
         fits = min(left, ours)
         if self._confirmed:
             fits -= self._kept(edge, now - edge.end)
@@ -141,18 +158,29 @@ class Pace:
         if fits < 1.0:
             self._waiting = self._confirmed
             return SHORT_WAIT
-        self._fits, self._plan_until = fits, min(now + PLAN, edge.end)
-        if backlog is not None and backlog <= 0.5 * fits and self._backoff.rate is None:
-            self._small = backlog
-            return 0.0
-        return self._paced(now, self._spread(now, edge, left, ours))
+        self._fits, self._plan_until = self.part.leased(fits), min(now + PLAN, edge.end)
+        if backlog is not None and backlog <= 0.5 * fits / self.part.parts and self._backoff.rate is None:
+            self._small, wait, asked = backlog, 0.0, backlog
+        else:
+            wait = self._paced(now, self._spread(now, edge, left, ours))
+            asked = min(int(LEASE * self._rate), int(fits))
+        if wait > 0.0 or self._fits >= 1.0:
+            return wait
+        self.part.ask(asked, sure=bool(self._small))
+        return SHORT_WAIT
+
+    def _room(self, now: float, edge: Edge) -> tuple[float, float]:
+        """Calls left of the window for all but the reserve, and for us."""
+        left, ours = self._account.left(now)
+        reserve = int(self._reserve * (self._account.limit or 0) * max(edge.end + edge.slack - now, 0.0) / WIDTH)
+        return left - reserve, ours
 
     def _spread(self, now: float, edge: Edge, left: float, ours: float) -> float:
         """Calls/s that spend what is ours by the time the window may end; a fifth at least, however busy others are."""
         rest = max(edge.end - edge.slack - now, 0.05)
         others = max(self._account.others, self._account.others_now(now) / 2)
         free = max(left - others * max(edge.end - now, 0.0), 0.2 * left)
-        return max(min(min(free, ours) / rest, PEAK * self._even), 0.1)
+        return max(min(self.part.fair(min(free, ours), rest) / rest, PEAK * self._even), 0.1)
 
     def _unproven(self, now: float, edge: Edge) -> float:
         """The new window is due, the old one is spent: a single call goes ahead once the edge is surely behind us."""
@@ -233,6 +261,7 @@ class Pace:
             self._begin(1)
         if step >= 0 and sent >= self._doubt_since:
             self._confirmed = True
+            self._confirmed_at = max(self._confirmed_at, sent)
         return True
 
     def _answered_blank(self, sent: float, now: float) -> None:
@@ -259,9 +288,77 @@ class Pace:
 
     def _begin(self, windows: int) -> None:
         self._confirmed = self._aimd is not None and self._confirmed
-        self._plan_until = NEVER
+        self._plan_until = self._confirmed_at = NEVER
+        self.part.begin()
         self._backoff.window_passed(windows, self._even)
         self._peak_rate = self._even
+
+    # -- other processes with the same token
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to tell the others and to ask for calls."""
+        return self.part.due(now, unsure=not self.known or not self._confirmed)
+
+    def report(self, now: float) -> Report:
+        """What to tell them. Whoever asks must hand in what comes back (`learn`), and let no call leave before."""
+        self._roll(now)
+        account, edge = self._account, self._account.edge
+        want, scout = self.part.asked()
+        mine, past = account.mine()
+        told = Member(
+            at=now,
+            reset=edge.reset if edge is not None else 0,
+            mine=mine,
+            past=past,
+            flying=len(account.flight),
+            confirmed=self._confirmed,
+            share=self._share,
+        )
+        member = self.part.member(now, told, slowed=self._backoff.rate is not None)
+        if edge is None:
+            return Report(member, scout=scout)
+        left, _ = self._room(now, edge)
+        before = account.left_of_past(now) - self._kept(edge, now - edge.start)
+        return Report(
+            member,
+            account.tell(now, read_at=self._read_at, confirmed_at=self._confirmed_at, closed_until=self._closed_until),
+            start=edge.start,
+            want=want,
+            most=left + mine + account.book.peers.taken - self._confirmed * self._kept(edge, now - edge.end),
+            past_most=before + past + account.past.peers.taken,
+            share_most=math.floor(self._share * (account.limit or 0) + 1e-9),
+            scout=scout,
+        )
+
+    def learn(self, now: float, report: Report, news: News | None) -> None:
+        """What came back; None: nothing can be shared for now."""
+        self._plan_until = NEVER
+        if news is None:
+            self.part.leave()
+            self._account.part()
+            return
+        if news.common is not None:
+            self._adopt(now, news.common)
+        self._account.meet(now, news.common, news.peers)
+        edge = self._account.edge
+        self.part.learn(now, news, same_window=edge is not None and edge.reset == report.member.reset)
+
+    def _adopt(self, now: float, common: Common) -> None:
+        self._roll(now)
+        newer = common.read_at > self._read_at
+        windows = self._account.adopt(common, newer_limit=newer)
+        self.known = True
+        if newer:
+            self._read_at, self._blank, self._aimd = common.read_at, 0, None
+        if windows:
+            self._begin(windows)
+        edge = self._account.edge
+        told_at = common.confirmed_at
+        if edge is not None and common.reset == edge.reset and NEVER < told_at >= self._doubt_since:
+            self._confirmed = True
+            self._confirmed_at = max(self._confirmed_at, told_at)
+        if common.closed_until > max(self._closed_until, now):
+            self._close(now, common.closed_until - now)
 
     # -- for those who ask
 
@@ -269,11 +366,11 @@ class Pace:
         """Calls in flight that the rate needs (Little's law with half as much again), 4..128."""
         self._roll(now)
         flying = len(self._account.flight)
+        rate = self._aimd.rate if self._aimd is not None else max(self._peak_rate, self._even)
+        wanted = math.ceil(1.5 * rate * self._account.rtt) + 4
         if self._small:
-            wanted = self._small + flying
-        else:
-            rate = self._aimd.rate if self._aimd is not None else max(self._peak_rate, self._even)
-            wanted = math.ceil(1.5 * rate * self._account.rtt) + 4
+            # Unpaced, but no wider than the limit would ever need: what goes wrong goes wrong for fewer items.
+            wanted = min(self._small + flying, max(wanted, LEAST_SMALL))
         wanted = min(MOST_CALLS, max(LEAST_CALLS, wanted))
         if wanted <= self._allowed or flying > self._allowed / 2:
             self._allowed = wanted

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from intercom_bulk.api.peers import Common, Peers, lift
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intercom_bulk.api.peers import Member
 
 __all__ = ["NEVER", "WIDTH", "Account", "Book", "Edge", "Reading"]
 
@@ -41,6 +49,7 @@ class Book:
     blind: float = 0.0  # the cost of our calls that may have been counted, though no answer said so
     foreign: float = NEVER  # the least that others must have spent, whatever became of our calls in flight
     changed: bool = False  # the limit changed meanwhile: the sums do not add up
+    peers: Peers = field(default_factory=Peers)  # other processes of ours
 
     def fold(self, left: float, sent: float) -> None:
         """Keep the least: answers overtake each other, and within a window Remaining only falls."""
@@ -79,6 +88,20 @@ class Edge:
     @property
     def start(self) -> float:
         return self.end - WIDTH
+
+    def adopt(self, common: Common, *, corrected: bool) -> int:
+        """Take over what other processes found out, and where they saw the end if that is `corrected`; the windows
+        stepped over.
+        """
+        passed = round((common.reset - self.reset) / WIDTH)
+        if passed:
+            self._step(passed)
+        if corrected:
+            self._shift(common.end - self.end)
+            self.slack = common.slack
+        self.last_old = max(self.last_old, common.last_old - self.start)
+        self.first_new = min(self.first_new, common.first_new - self.start)
+        return passed
 
     def roll(self, now: float) -> int:
         """Step over the windows that have ended; how many they were."""
@@ -175,6 +198,8 @@ class Account:
         self._cost = 1.0  # requests that a blind call really makes, as Remaining shows
         self._bias = 0  # 1: the server takes Remaining before it counts the call
         self._settled = True
+        self._told: tuple[float, float] | None = None  # phase and slack of the edge as others know it
+        self._edge_at = NEVER
 
     def measure(self, took: float) -> None:
         """Average the latency, slowly, and so that no straggler moves it: samples are clipped to three times it."""
@@ -213,10 +238,11 @@ class Account:
         blind = len(self._blind) - bisect_left(self._blind, max(since, start - slack))
         flying = self._flying(start - 2.0)
         seen = flying if since <= start - 2.0 else self._flying(since)
-        left = book.left - seen - blind * self._cost
-        mine = book.seen + book.blind + flying
+        left = book.left - seen - blind * self._cost - book.peers.since(book.left_at)
+        mine = book.seen + book.blind + flying + book.peers.taken
         if self.others < 0.05 and book.foreign <= 0 and not book.changed:
             left = max(left, limit - mine)
+        mine += book.peers.beneath - book.peers.taken
         return left, math.floor(self.share * limit + 1e-9) - mine
 
     def _flying(self, since: float) -> int:
@@ -232,7 +258,9 @@ class Account:
         book = self.book
         if self.edge is None or self.limit is None or book.changed:
             return self.others
-        foreign = self.limit - book.left - book.seen - book.blind - len(self.flight)
+        foreign = book.peers.foreign
+        if foreign is None:
+            foreign = self.limit - book.left - book.seen - book.blind - len(self.flight)
         return max(self.others, foreign / max(now - self.edge.start, 1.0))
 
     # -- entries
@@ -273,7 +301,8 @@ class Account:
             book.left -= 1.0
         if not accepted and remaining == 0:
             book.shut()
-        book.foreign = max(book.foreign, limit - book.left - book.seen - book.blind - len(self.flight))
+        if book.peers.foreign is None:  # else the reading may be newer than what the others told: see `meet`
+            book.foreign = max(book.foreign, limit - book.left - book.seen - book.blind - len(self.flight))
 
     def _place(self, reset: int, date: int | None, sent: float, now: float) -> int | None:
         edge = self.edge
@@ -293,6 +322,90 @@ class Account:
             self.book.changed = self.past.changed = True
             self.book.left = min(self.book.left, float(limit))
             self.others *= min(1.0, limit / before)
+
+    # -- other processes
+
+    def mine(self) -> tuple[float, float]:
+        """Calls of ours that may be counted in this window, and in the one before."""
+        start = self.edge.start if self.edge is not None else 0.0
+        flying = self._flying(start - 2.0)
+        return self.book.seen + self.book.blind + flying, self.past.seen + self.past.blind + len(self.flight)
+
+    def tell(self, now: float, *, read_at: float, confirmed_at: float, closed_until: float) -> Common | None:
+        """What we know of the window, for others."""
+        edge, book, past = self.edge, self.book, self.past
+        if edge is None or not self.limit:
+            return None
+        if (edge.end - edge.reset, edge.slack) != self._told:
+            self._told, self._edge_at = (edge.end - edge.reset, edge.slack), now
+        return Common(
+            at=now,
+            limit=self.limit,
+            read_at=read_at,
+            reset=edge.reset,
+            end=edge.end,
+            slack=edge.slack,
+            edge_at=self._edge_at,
+            left=book.left,
+            left_at=book.left_at,
+            past_left=past.left,
+            past_left_at=past.left_at,
+            shut=book.foreign == float("inf"),
+            last_old=edge.start + edge.last_old,
+            first_new=edge.start + edge.first_new,
+            confirmed_at=confirmed_at,
+            closed_until=closed_until,
+        )
+
+    def adopt(self, common: Common, *, newer_limit: bool) -> int:
+        """Take over what others know; the windows stepped over."""
+        if self.limit != common.limit and (newer_limit or self.limit is None):
+            self._set_limit(common.limit)
+        edge, limit = self.edge, float(self.limit or 0)
+        if edge is not None:
+            common = lift(common, edge.reset)
+        if edge is None or (common.reset - edge.reset) % 10:
+            self.edge = Edge(common.reset, common.end, common.slack)
+            self.book, self.past, windows = Book(limit), Book(limit), 1
+        else:
+            windows = edge.adopt(common, corrected=common.edge_at > self._edge_at)
+            if windows:
+                self._turn_page(windows)
+        edge = self.edge
+        assert edge is not None  # noqa: S101  narrowing
+        self._told = (edge.end - edge.reset, edge.slack)
+        self._edge_at = max(self._edge_at, common.edge_at)
+        self.book.fold(common.left, common.left_at)
+        self.past.fold(common.past_left, common.past_left_at)
+        if common.shut:
+            self.book.shut()
+        return windows
+
+    def meet(self, now: float, common: Common | None, peers: Sequence[Member]) -> None:
+        """What the other processes have taken, and so what strangers must have: of `common`, for what we read since may
+        count calls that nobody has told us of.
+        """
+        edge = self.edge
+        if edge is None or not (peers or self.book.peers.answered or self.past.peers.answered):
+            return  # alone: what nobody told us of is strangers'
+        windows = ((self.book, edge.reset, edge.start), (self.past, edge.reset - int(WIDTH), edge.start - WIDTH))
+        for book, reset, start in windows:
+            book.peers.learn(now, peers, (reset, start), self.share)
+        if common is not None and common.reset == edge.reset:
+            self._suspect(self.book, min(common.left, common.limit), self.mine()[0])
+            self._suspect(self.past, min(common.past_left, common.limit), self.mine()[1])
+
+    def _suspect(self, book: Book, left: float, mine: float) -> None:
+        foreign = float(self.limit or 0) - left - mine - book.peers.taken
+        if book.peers.foreign is None and book.foreign < float("inf"):
+            book.foreign = NEVER  # until now we took their calls for strangers'
+        book.peers.foreign = foreign
+        if not book.changed:
+            book.foreign = max(book.foreign, foreign)
+
+    def part(self) -> None:
+        """The others tell nothing any more: to us they are strangers."""
+        self.book.peers, self.past.peers = Peers(), Peers()
 
     # -- time goes by
 
@@ -322,7 +435,7 @@ class Account:
         if self.limit is None or book.changed or not book.seen:
             return
         blind = bisect_left(self._blind, book.left_at) - bisect_left(self._blind, start)
-        spent = self.limit - book.left - book.seen
+        spent = self.limit - book.left - book.seen - book.peers.taken
         if blind >= max(10, 0.1 * self.limit):
             self._cost = min(20.0, max(1.0, 0.5 * self._cost + 0.5 * spent / blind))
             spent = 0.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["Database"]
+__all__ = ["Database", "is_damage"]
 
 
 class Database:
@@ -35,35 +35,49 @@ class Database:
     ) -> None:
         self._path = path
         with self._spoken():
-            if read_only:
-                uri = f"{path.absolute().as_uri()}?mode=ro"
-                self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
-                self._connection.execute("PRAGMA query_only=ON")
-            else:
-                _make_private(path)
-                self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > len(migrations):
+            self._connection = _connect(path, read_only=read_only)
+        try:
+            with self._spoken():
+                self._tune(durable=durable, read_only=read_only)
+                self._refuse_newer(len(migrations))
+            if check:
+                self._check()
+            if not read_only:
+                self._migrate(migrations)
+        except BaseException:
             self.close()
-            raise LedgerError(f"{path.name} was written by a newer version of intercom-bulk: use that one.")
-        if check:
-            self._check()
-        if not read_only:
-            self._migrate(migrations, version)
+            raise
+
+    def _tune(self, *, durable: bool, read_only: bool) -> None:
+        if read_only:
+            self._connection.execute("PRAGMA query_only=ON")
+            return
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _refuse_newer(self, newest: int) -> None:
+        if self._version() > newest:
+            raise LedgerError(f"{self._path.name} was written by a newer version of intercom-bulk: use that one.")
 
     def _check(self) -> None:
         with self._spoken():
             (verdict,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
-            raise LedgerError(f"{self._path.name} is damaged ({verdict}): nothing is sent; restore it or start anew.")
+            last = str(verdict).splitlines()[-1]
+            raise LedgerError(
+                f"{self._path.name} is damaged ({last}): nothing is sent; restore it or start anew."
+            ) from sqlite3.DatabaseError(last)
 
-    def _migrate(self, migrations: Sequence[str], version: int) -> None:
-        for number, statements in enumerate(migrations[version:], start=version + 1):
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        for number, statements in enumerate(migrations, start=1):
+            if self._version() >= number:
+                continue
             with self.atomic():
-                if int(self._connection.execute("PRAGMA user_version").fetchone()[0]) >= number:
-                    continue  # somebody else opened the new file at the same moment
+                if self._version() >= number:
+                    continue  # another process that opened it at the same moment was quicker
                 for statement in filter(str.strip, statements.split(";")):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version={number:d}")
@@ -112,14 +126,29 @@ class Database:
         self._connection.close()
 
 
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+    _make_private(path)
+    return sqlite3.connect(path, isolation_level=None, timeout=10.0)
+
+
 def _make_private(path: Path) -> None:
     """0600 from its first moment; SQLite gives its -wal and -shm files the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
+def is_damage(error: LedgerError) -> bool:
+    """Whether the file itself is at fault, not its disk, its owner or another process."""
+    return isinstance(error.__cause__, sqlite3.DatabaseError) and not isinstance(
+        error.__cause__, (sqlite3.OperationalError, sqlite3.IntegrityError)
+    )
+
+
 def _advice(error: sqlite3.DatabaseError) -> str:
     said = str(error)
-    if "full" in said:
+    if "full" in said or "disk I/O" in said:  # a quota, or a limit of the file's size, is an I/O error to SQLite
         return "make room on the disk, then resume."
     if "readonly" in said or "unable to open" in said:
         return "make the file and its folder writable for you."

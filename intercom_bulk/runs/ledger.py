@@ -283,7 +283,13 @@ _ORIGINS: Mapping[Status, str] = {
 
 
 def _row(outcome: Outcome) -> tuple[object, ...]:
-    return (outcome.status, outcome.at, outcome.code, outcome.message, outcome.request_id, outcome.detail)
+    texts = (outcome.code, outcome.message, outcome.request_id, outcome.detail)
+    return (outcome.status, outcome.at, *map(_storable, texts))
+
+
+def _storable(text: str | None) -> str | None:
+    """Half of a surrogate pair, which somebody's message may hold, is no UTF-8."""
+    return None if text is None else text.encode(errors="replace").decode()
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -37,7 +37,7 @@ class Preview:
     `count` items would be changed; `already` are as intended, `filtered` by should_process(), `held_out` by exclude=
     (`reasons` says how many for which), `failed` cannot be judged; `matched` is all of them. `writes` (one an item) and
     `reads` are the calls needed, `seconds` they take at the limit as it is now (None: not known). `irreversible` says
-    why it cannot be undone, None: it can. `side_effects`: sentence -> items that it is true of.
+    what cannot be undone and why, None: all of it can. `side_effects`: sentence -> items that it is true of.
     """
 
     title: str
@@ -98,7 +98,7 @@ class Preview:
 
     def _way_back(self) -> str:
         if self.irreversible is not None:
-            return f"IT CANNOT BE UNDONE: {self.irreversible}"
+            return f"WHAT CANNOT BE UNDONE: {self.irreversible}"
         return "It can be undone, item by item, where nobody changes the item in between."
 
     def _consequences(self) -> Iterator[str]:

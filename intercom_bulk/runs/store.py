@@ -6,13 +6,15 @@ deleted at any time: it is rebuilt from the files. Pruning a run is deleting its
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
-from intercom_bulk.runs.database import Database
+from intercom_bulk.runs.database import Database, is_damage
 from intercom_bulk.runs.ledger import Ledger
 
 try:
@@ -21,13 +23,16 @@ except ImportError:  # pragma: no cover  Windows: one process at a time is the c
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.record import RunRecord
 
 __all__ = ["FileStore", "RunStore"]
+
+GLANCES, GLANCE = 10, 0.01
+"""How often, and how many seconds apart, a lock is tried: `_is_held` takes it, shared, to see whether it is free."""
 
 _INDEX = (
     """
@@ -77,18 +82,29 @@ class _Hold:
             self.descriptor = -1
 
 
-class FileStore:
-    """Runs as files `<run_id>.db` in one folder, 0700, files 0600."""
+def _lock(descriptor: int) -> None:
+    """Take it alone. Raises `OSError` when it is held; one who only looks whether it is has it for a moment."""
+    for _ in range(GLANCES):
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        SYSTEM.sleep(GLANCE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def __init__(self, folder: Path) -> None:
+
+class FileStore:
+    """Runs as files `<run_id>.db` in one folder, 0700, files 0600. `make_ledger` opens one of them."""
+
+    def __init__(self, folder: Path, make_ledger: Callable[..., Ledger] = Ledger) -> None:
         self._folder = folder
+        self._make_ledger = make_ledger
 
     def create(self, record: RunRecord) -> Ledger:
         self._make_folder()
         hold = self._hold(record.run_id)
         try:
             self._reserve(record)
-            ledger = Ledger(self._path(record.run_id), on_close=hold.release)
+            ledger = self._make_ledger(self._path(record.run_id), on_close=hold.release)
             with ledger.atomic():
                 ledger.save(record)
         except BaseException:
@@ -97,10 +113,10 @@ class FileStore:
         return ledger
 
     def open(self, run_id: str) -> Ledger:
-        self._existing(run_id)
+        self._existing(run_id)  # first: an id that is none must not become the name of a lock
         hold = self._hold(run_id)
         try:
-            return Ledger(self._existing(run_id), check=True, on_close=hold.release)
+            return self._make_ledger(self._existing(run_id), check=True, on_close=hold.release)
         except UnknownRun:
             self._lock_path(run_id).unlink(missing_ok=True)
             hold.release()
@@ -134,12 +150,12 @@ class FileStore:
     def find_key(self, run_key: str) -> str | None:
         if not self._folder.is_dir():
             return None
-        with _Index(self._folder) as index:
+        with self._index() as index:
             row = index.row("SELECT run_id FROM run WHERE run_key=?", (run_key,))
         return str(row[0]) if row is not None else None
 
     def remember(self, record: RunRecord) -> None:
-        with _Index(self._folder) as index, index.atomic():
+        with self._index() as index, index.atomic():
             index.execute(
                 "INSERT INTO run VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET record=excluded.record",
                 (record.run_id, record.run_key, record.created_at, record.to_json()),
@@ -147,18 +163,39 @@ class FileStore:
 
     def rebuild(self) -> int:
         """Make the index anew from the files; how many runs there are."""
-        for leftover in self._folder.glob("index.db*"):
-            leftover.unlink()
+        hold = self._hold("index")
+        try:
+            for leftover in self._folder.glob("index.db*"):
+                leftover.unlink(missing_ok=True)
+            return self._fill()
+        finally:
+            hold.release()
+
+    def _index(self) -> _Index:
+        """Made anew from the files where it is gone or damaged: a key must not be free again because of that."""
+        if not (self._folder / "index.db").exists():
+            self._fill()
+        try:
+            return _Index(self._folder)
+        except LedgerError as error:
+            if not is_damage(error):
+                raise
+        self.rebuild()
+        return _Index(self._folder)
+
+    def _fill(self) -> int:
         records = list(self.records())
-        for record in records:
-            self.remember(record)
+        with _Index(self._folder) as index, index.atomic():
+            for record in records:
+                row = (record.run_id, record.run_key, record.created_at, record.to_json())
+                index.execute("INSERT INTO run VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
         return len(records)
 
     def delete(self, run_id: str) -> None:
         path = self._existing(run_id)
         hold = self._hold(run_id)
         try:
-            with _Index(self._folder) as index, index.atomic():
+            with self._index() as index, index.atomic():
                 index.execute("DELETE FROM run WHERE run_id=?", (run_id,))
             for suffix in ("-wal", "-shm", ""):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -167,8 +204,9 @@ class FileStore:
             hold.release()
 
     def _reserve(self, record: RunRecord) -> None:
-        if record.run_key is not None and self.find_key(record.run_key) is not None:
-            raise RunBusy(f"The key {record.run_key!r} belongs to run {self.find_key(record.run_key)} already.")
+        # Its own id: the process that took the key died before it had a file.
+        if record.run_key is not None and (taken := self.find_key(record.run_key)) not in {None, record.run_id}:
+            raise RunBusy(f"The key {record.run_key!r} belongs to run {taken} already.")
         try:
             self.remember(record)
         except LedgerError as error:
@@ -207,7 +245,7 @@ class FileStore:
             ) from error
         if fcntl is not None:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor)
             except OSError:
                 holder = os.read(descriptor, 200).decode(errors="replace")
                 os.close(descriptor)
@@ -238,7 +276,7 @@ class _Index(Database):
     """The list of runs; opened for one look at a time, because several processes share it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "index.db", _INDEX, durable=False)
+        super().__init__(folder / "index.db", _INDEX, durable=False, check=True)
 
     def __enter__(self) -> _Index:
         return self

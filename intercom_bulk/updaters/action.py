@@ -61,6 +61,7 @@ class UpdaterAction:
         self._timeout = timeout
         self._exclude = exclude
         self._attempts: Attempts = updater.workspace.outer_attempts
+        self._is_ours = type(updater).perform_action.__module__.startswith("intercom_bulk.")
         self.idempotent = _is_idempotent(type(updater))  # requests of ours say it themselves while the process lives
 
     def prepare(self) -> None:
@@ -87,7 +88,11 @@ class UpdaterAction:
             current_call.reset(token)
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
-        return [self._attempts.call(lambda item=item: self._once(item), resend=False) for item in batch]  # type: ignore[misc]
+        return [self._one(item) for item in batch]
+
+    def _one(self, item: Item) -> Receipt | Exception:
+        """Requests of ours have a retry loop already; those that somebody else sends get theirs here."""
+        return self._once(item) if self._is_ours else self._attempts.call(lambda: self._once(item), resend=False)
 
     def _once(self, item: Item) -> Receipt | Exception:
         """One call of `perform_action`. Errors that the retry loop may look at are raised, final ones returned."""

@@ -26,6 +26,7 @@ class Assigner(ConversationUpdater):
     counts in the reports: closed ones are skipped (`closed`) unless `reopen=True`.
     """
 
+    idempotent = True
     writes_apart = True
 
     def __init__(

@@ -17,6 +17,8 @@ __all__ = ["ReadMarker", "TitleSetter", "Untagger"]
 class Untagger(TagAssigner):
     """Takes a tag, given by name or id, off conversations, contacts or tickets (`on`)."""
 
+    idempotent = True
+
     def perform_action(self, item_id: str) -> dict[str, Any]:
         return self._untag(item_id, self.tag_id)
 
@@ -26,6 +28,8 @@ class Untagger(TagAssigner):
 
 class TitleSetter(ConversationUpdater):
     """Gives conversations a title; None takes it away."""
+
+    idempotent = True
 
     def __init__(
         self, access_token: str | None = None, admin_id: str | int | None = None, *, title: str | None,
@@ -47,6 +51,8 @@ class TitleSetter(ConversationUpdater):
 
 class ReadMarker(ConversationUpdater):
     """Marks conversations as read, or with `read=False` as unread."""
+
+    idempotent = True
 
     def __init__(
         self, access_token: str | None = None, admin_id: str | int | None = None, *, read: bool = True,

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
-from intercom_bulk.errors import LedgerError, RunBusy, UsageError
+from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ledger import Ledger
@@ -171,11 +171,33 @@ class Launch:
         key = self._arguments.options.run_key
         known = self._store.find_key(key) if key is not None and not self._resumed else None
         if known is not None:
-            self.run_id, self._resumed = known, True
-        if not self._resumed:
+            return self._open_by_key(known)
+        if self._resumed:
+            return self._open()
+        try:
             return self._store.create(self._new_record())
+        except RunBusy:
+            known = self._store.find_key(key) if key is not None else None
+            if known is None:
+                raise
+            return self._open_by_key(known)  # somebody was quicker with the same key: say who
+
+    def _open(self) -> RunLedger:
         ledger = self._store.open(self.run_id)
         self._earlier = ledger.record()
+        return ledger
+
+    def _open_by_key(self, run_id: str) -> RunLedger:
+        """Go on with the run that has the key; make it, where its process died before it had a file or a record."""
+        self.run_id = run_id
+        try:
+            ledger = self._open()
+        except UnknownRun:
+            return self._store.create(self._new_record())
+        if self._earlier is None:
+            with ledger.atomic():
+                ledger.save(self._new_record())
+        self._resumed = self._earlier is not None
         return ledger
 
     def discard(self) -> None:

@@ -29,7 +29,8 @@ __all__ = ["Launching", "identity", "plan", "preview", "workspace_id"]
 MOST_SENTENCES = 50
 """Side effects that are counted one by one: a hook that names the item in its sentence must not fill memory."""
 AND_MORE = "Other side effects."
-_UNDO_NEEDS_EFFECT = "its effect() does not tell what each item was before."
+_NO_EFFECT = "all of it, for effect() does not tell what each item was before."
+_NO_RESTORE = "all of it, for there is no restore() to bring back what was."
 
 _CONNECTION = frozenset({"base_url", "region"})
 
@@ -174,7 +175,7 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
         reads=reads,
         seconds=seconds_needed(writes + reads, budget, share=arguments.options.share),
         limit=budget.limit,
-        irreversible=updater.irreversible or (None if overrides(updater, "effect") else _UNDO_NEEDS_EFFECT),
+        irreversible=_irreversible(updater),
         side_effects=dict(watch.side_effects),
     )
 
@@ -223,6 +224,14 @@ def _header(updater: IntercomBulkUpdater, arguments: Arguments, count: int) -> P
         count=count,
         exclude=exclude.to_record() if exclude is not None else None,
     )
+
+
+def _irreversible(updater: IntercomBulkUpdater) -> str | None:
+    if updater.irreversible is not None:
+        return updater.irreversible
+    if not overrides(updater, "effect"):
+        return _NO_EFFECT
+    return _NO_RESTORE if hasattr(updater, "restore") and not overrides(updater, "restore") else None
 
 
 def _survives(value: object) -> bool:

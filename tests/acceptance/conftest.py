@@ -21,10 +21,11 @@ ROOMY = {"limit_per_minute": 600_000, "latency_ms": 2, "contacts": 5, "companies
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No token, no .env, no .netrc of whoever runs the tests."""
+def _nobodys_environment(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No token, no .env, no .netrc of whoever runs the tests; `home` is the one folder that runs are kept in."""
     for name in [name for name in os.environ if name.startswith("INTERCOM_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("INTERCOM_BULK_HOME", str(home))
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     monkeypatch.chdir(tmp_path)
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk import IntercomBulkUpdater, Outcome, RunOptions, Settings, Status, Summary
-from intercom_bulk.settings import checked_token
+from intercom_bulk import (
+    IntercomBulkError,
+    IntercomBulkUpdater,
+    Outcome,
+    RunOptions,
+    RunState,
+    Settings,
+    Status,
+    Summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,6 +32,7 @@ __all__ = [
     "connection",
     "hasty",
     "opened",
+    "reason_to_halt",
     "run",
     "sent",
     "writes",
@@ -66,9 +75,19 @@ def connection(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
     return {**sandbox.settings_kwargs(), **changes}
 
 
+def reason_to_halt(call: Callable[[], Run]) -> str:
+    """Why a run halted: its summary says so, or, where nothing had been tried yet, an error."""
+    try:
+        ended = call()
+    except IntercomBulkError as error:
+        return str(error)
+    assert ended.summary.state is RunState.HALTED
+    return str(ended.summary.reason)
+
+
 def hasty(sandbox: Sandbox) -> Settings:
     """Settings under which a server that says nothing is soon given up."""
-    return Settings(access_token=checked_token(sandbox.token), base_url=sandbox.url, connect_timeout=0.5)
+    return replace(Settings.build(access_token=sandbox.token, base_url=sandbox.url), connect_timeout=0.5)
 
 
 def opened(sandbox: Sandbox) -> set[str]:

@@ -140,7 +140,7 @@ def test_an_admin_that_does_not_exist_is_refused(start: Start) -> None:
         ["state"],
         {},
     ],
-    ids=["16 filters", "16 in a group", "three levels", "empty", "==", "no value", "IN text", "XOR", "a list", "nothing"],
+    ids=["16 filters", "16 in a group", "three levels", "empty", "==", "no value", "IN text", "XOR", "list", "nothing"],
 )
 def test_a_query_outside_the_limits_is_refused(start: Start, query: Any) -> None:
     sandbox = start(conversations=10)

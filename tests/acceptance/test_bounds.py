@@ -62,7 +62,7 @@ def test_max_items_of_zero_does_nothing(start: Start) -> None:
 def test_a_dry_run_writes_nothing_and_says_what_it_would_do(start: Start, updater: type[ConversationCloser]) -> None:
     sandbox = start(conversations=320)
     wanted = opened(sandbox)
-    state = {"state": "open"} if updater is ConversationCloser else {}
+    state: dict[str, Any] = {"state": "open"} if updater is ConversationCloser else {}
     done = run(updater(**sandbox.settings_kwargs()), team_id=sandbox.inbox_id, dry_run=True, **state)
     assert_nothing_written(sandbox)
     assert done.summary.would_change == 320
@@ -108,7 +108,7 @@ def test_refuse_above_holds_for_a_source_that_gives_no_count(start: Start) -> No
 @pytest.mark.parametrize("updater", [ConversationCloser, CustomUpdater])
 def test_one_worker_is_serial(start: Start, updater: type[ConversationCloser]) -> None:
     sandbox = start(conversations=200, latency_ms=3, search_latency_ms=5, resets=0.02)
-    state = {"state": "open"} if updater is ConversationCloser else {}
+    state: dict[str, Any] = {"state": "open"} if updater is ConversationCloser else {}
     done = run(updater(**sandbox.settings_kwargs()), team_id=sandbox.inbox_id, parallel_workers=1, **state)
     assert sandbox.stats()["peak_concurrent"] == 1
     assert done.summary.success == 200

@@ -18,7 +18,15 @@ from intercom_bulk import (
     UnknownNameError,
 )
 from tests.acceptance.old_style import CustomUpdater
-from tests.acceptance.runs import assert_nothing_written, assert_one_sentence, connection, opened, run, writes
+from tests.acceptance.runs import (
+    assert_nothing_written,
+    assert_one_sentence,
+    connection,
+    opened,
+    reason_to_halt,
+    run,
+    writes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +109,7 @@ def test_a_search_that_ignores_the_sort_is_not_acted_on(start: Start) -> None:
 
 
 def test_a_search_that_begins_to_ignore_the_sort_halts_the_run(start: Start) -> None:
-    sandbox = start(conversations=1500)
+    sandbox = start(conversations=1500, limit_per_minute=10_000)
     done = run(
         ConversationCloser(**sandbox.settings_kwargs()),
         when(sandbox, 40, ignore_sort=True),
@@ -116,9 +124,7 @@ def test_a_search_that_begins_to_ignore_the_sort_halts_the_run(start: Start) -> 
 
 def test_a_cursor_that_leads_to_the_same_page_again_halts_among_the_first_items(start: Start) -> None:
     sandbox = start(conversations=600, repeat_cursor=1)
-    done = close(sandbox)
-    assert done.summary.state is RunState.HALTED
-    assert_one_sentence(done.summary.reason)
+    assert_one_sentence(reason_to_halt(lambda: close(sandbox)))
     assert writes(sandbox) <= AT_MOST
     assert sandbox.stats()["requests"]["POST /conversations/search"]["200"] <= 4
 
@@ -126,9 +132,7 @@ def test_a_cursor_that_leads_to_the_same_page_again_halts_among_the_first_items(
 def test_a_cursor_that_leads_back_over_several_pages_is_noticed_too(start: Start) -> None:
     """A, B, C, A, B, C: comparing with the last cursor only would read for ever. No item is taken twice."""
     sandbox = start(conversations=900, repeat_cursor=3, limit_per_minute=10_000)
-    done = close(sandbox)
-    assert done.summary.state is RunState.HALTED
-    assert_one_sentence(done.summary.reason)
+    assert_one_sentence(reason_to_halt(lambda: close(sandbox)))
     assert set(sandbox.effects().values()) <= {1}
     assert sandbox.stats()["requests"]["POST /conversations/search"]["200"] <= 900 // 150 + 3
 

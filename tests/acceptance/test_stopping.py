@@ -30,7 +30,7 @@ SLOW = {"conversations": 400, "latency_ms": 40}
 
 
 def stream(sandbox: Sandbox, updater: type[IntercomBulkUpdater] = ConversationCloser, **arguments: Any) -> Any:
-    state = {"state": "open"} if issubclass(updater, ConversationCloser) else {}
+    state: dict[str, Any] = {"state": "open"} if issubclass(updater, ConversationCloser) else {}
     made = updater(**sandbox.settings_kwargs())
     return made.stream(team_id=sandbox.inbox_id, parallel_workers=WORKERS, options=QUICK, **state, **arguments)
 
@@ -156,12 +156,11 @@ from intercom_bulk import ConversationCloser, RunOptions
 stream = ConversationCloser().stream(
     team_id="5017691", state="open", parallel_workers=10, options=RunOptions(settle=0.3)
 )
-seen = []
 try:
-    for outcome in stream:
-        seen.append(outcome.item_id)
-        if len(seen) == 30:
-            print("going", flush=True)
+    with stream:
+        for number, outcome in enumerate(stream):
+            if number == 30:
+                print("going", flush=True)
 except KeyboardInterrupt:
     summary = stream.summary()
     print(json.dumps({"state": summary.state, "done": summary.success, "left": summary.unprocessed}), flush=True)

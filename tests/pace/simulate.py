@@ -19,6 +19,8 @@ from intercom_bulk.api.pace import Pace, Reading
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from intercom_bulk.api.governor import Shared
+
 EPOCH = 1_790_000_000
 
 
@@ -69,6 +71,9 @@ class Client:
     cost: int = 1
     lost_share: float = 0.0
     stop_at: float = math.inf
+    start_at: float = 0.0
+    shared: Shared | None = None  # with other clients
+    tellings: int = 0
     sent: list[float] = field(default_factory=list)
     accepted: list[tuple[float, int]] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -99,7 +104,8 @@ class World:
         for at in self.others(self.rng) if self.others else []:
             self.at(at, self._other)
         for client in self.clients:
-            self.at(self.rng.uniform(0, 0.01), partial(self._turn, c=client))
+            client.pace.part.enabled = client.shared is not None
+            self.at(client.start_at + self.rng.uniform(0, 0.01), partial(self._turn, c=client))
         while self._events:
             t, _, do = heapq.heappop(self._events)
             if t > self.seconds:
@@ -128,7 +134,11 @@ class World:
         if flight >= (c.threads or c.pace.concurrency(t)):
             self._idle[id(c)] = 1
             return
-        wait = c.pace.wait(t, None if left is None or not c.backlog else left)
+        backlog = None if left is None or not c.backlog else left
+        wait = c.pace.wait(t, backlog)
+        while c.shared is not None and c.pace.due(t):
+            self._tell(t, c, c.shared)
+            wait = c.pace.wait(t, backlog)
         c.waits += 1
         assert 0.0 <= wait <= 0.1
         if wait > 0:
@@ -136,6 +146,11 @@ class World:
             return
         self._send(t, c)
         self.at(t + 0.0002, lambda u: self._turn(u, c))
+
+    def _tell(self, t: float, c: Client, shared: Shared) -> None:
+        report = c.pace.report(t)
+        c.pace.learn(t, report, shared.exchange(report))
+        c.tellings += 1
 
     def _send(self, t: float, c: Client) -> None:
         call = c.pace.sent(t)

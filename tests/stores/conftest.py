@@ -45,10 +45,18 @@ def server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def database(server: str) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def own_database(server: str) -> Iterator[str]:
+    """This process's own, so that tests may run side by side."""
     with servers.database(server) as url:
         yield url
+
+
+@pytest.fixture
+def database(server: str, own_database: str) -> Iterator[str]:
+    """Empty, and without settings of its own."""
+    yield own_database
+    servers.empty(server, own_database)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import psycopg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NAMED", "database", "program", "server", "started"]
+__all__ = ["NAMED", "database", "empty", "program", "server", "started"]
 
 NAMED = "INTERCOM_BULK_TEST_POSTGRES"
 """A URL of a database whose role may make databases."""
@@ -50,6 +50,16 @@ def database(url: str) -> Iterator[str]:
             yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
         finally:
             admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def empty(server: str, url: str) -> None:
+    """Leave nothing of a test behind: no setting, no connection, no schema."""
+    name = urlsplit(url).path.strip("/")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" RESET ALL')
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("DROP SCHEMA IF EXISTS intercom_bulk CASCADE")
 
 
 def program() -> Path | None:

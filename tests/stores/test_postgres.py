@@ -115,8 +115,8 @@ def test_settings_of_the_server_do_not_weaken_a_run(database: str, admin: psycop
     name = admin.info.dbname
     for setting in (
         "synchronous_commit = off",
-        "idle_in_transaction_session_timeout = 50",
-        "idle_session_timeout = 50",
+        "idle_in_transaction_session_timeout = 5000",
+        "idle_session_timeout = 5000",
     ):
         admin.execute(f'ALTER DATABASE "{name}" SET {setting}')
     ledger = PostgresStore(database).create(record("run"))

@@ -1,0 +1,90 @@
+"""A second life of a run: what it takes over, and what it must not take for granted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk import ConversationCloser
+from intercom_bulk.runs.ledger import Ledger
+from intercom_bulk.runs.model import Item, Page, RunState, Slice, Status
+from intercom_bulk.updaters.action import UpdaterAction
+from tests.runs.machine import Counting, Numbers, execution
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def stopped_after(count: int, source: Numbers, action: Counting, path: Path) -> None:
+    """A first life that ends after so many outcomes."""
+    ledger = Ledger(path)
+    run = execution(source, action, ledger=ledger, workers=2)
+    for number, _ in enumerate(run.outcomes(), start=1):
+        if number == count:
+            run.stop()
+    ledger.close()
+
+
+def resumed(source: Numbers, action: Counting, path: Path) -> Any:
+    ledger = Ledger(path)
+    run = execution(source, action, ledger=ledger, workers=2)
+    list(run.outcomes())
+    summary = run.final_summary()
+    ledger.close()
+    return summary
+
+
+def test_a_resumed_run_has_a_canary_of_its_own(tmp_path: Path) -> None:
+    """Not the first life's, which is over: it would be waited for for ever."""
+    action = Counting()
+    stopped_after(40, Numbers(200), action, tmp_path / "run.db")
+    summary = resumed(Numbers(200), action, tmp_path / "run.db")
+    assert (summary.state, summary.success) == (RunState.COMPLETED, 200)
+    assert set(action.done.values()) == {1}
+
+
+def test_the_pass_after_a_pass_that_was_cut_short_is_still_made(tmp_path: Path) -> None:
+    """What the first life found is forgotten, so it may have been something: items hidden by it turn up now."""
+    source = Numbers(100, repeatable=True, missed=frozenset({7, 99}))
+    action = Counting()
+    stopped_after(97, source, action, tmp_path / "run.db")
+    source.passes = 1
+    summary = resumed(source, action, tmp_path / "run.db")
+    assert summary.success == 100
+
+
+def test_a_run_that_is_over_is_not_searched_again(tmp_path: Path) -> None:
+    source, action = Numbers(100, repeatable=True), Counting()
+    resumed(source, action, tmp_path / "run.db")
+    reads = source.reads
+    summary = resumed(source, action, tmp_path / "run.db")
+    assert (summary.state, summary.success, source.reads) == (RunState.COMPLETED, 100, reads)
+
+
+def test_a_doubt_settles_from_the_last_moment_that_it_may_have_been_sent(tmp_path: Path) -> None:
+    """An intent may have waited for its turn for longer than the server needs."""
+    ledger = Ledger(tmp_path / "run.db")
+    with ledger.atomic():
+        ledger.stage(Page([Item("1")], Slice("0")), 1)
+        ledger.start([Item("1")], 100.0)
+    ((_, since),) = ledger.recover(1, alive_until=109.0).doubts
+    assert since == 109.0
+    ((outcome, since),) = ledger.recover(1, alive_until=500.0).doubts
+    assert (outcome.status, since) == (Status.UNKNOWN, 109.0)
+    ledger.close()
+
+
+class Quiet(ConversationCloser):
+    """Only searches differently."""
+
+
+class Talkative(ConversationCloser):
+    """Does something else, of which nothing was said."""
+
+    def perform_action(self, item_id: str) -> dict[str, Any]:
+        return {"said": item_id}
+
+
+def test_what_is_said_of_an_action_is_not_said_of_its_override() -> None:
+    knows = {"access_token": "sandbox-token", "base_url": "http://127.0.0.1:1", "admin_id": "1"}
+    said = [UpdaterAction(kind(**knows), {}, timeout=1.0).idempotent for kind in (ConversationCloser, Quiet, Talkative)]
+    assert said == [True, True, False]
