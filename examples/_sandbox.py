@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from intercom_bulk import IntercomBulkError, IntercomBulkUpdater, RunOptions, RunState, SettingsError
@@ -50,8 +51,9 @@ def workspace(given: argparse.Namespace) -> Iterator[None]:
 
         size = {"conversations": given.conversations, "contacts": given.contacts}
         pace = {"latency_ms": given.latency_ms, "search_latency_ms": 2 * given.latency_ms}
-        with Sandbox(**size, **pace) as sandbox:
+        with Sandbox(**size, **pace) as sandbox, TemporaryDirectory() as home:
             os.environ.update(sandbox.environ())
+            os.environ["INTERCOM_BULK_HOME"] = home  # a rehearsal does not belong into the history of your runs
             yield
     except SettingsError as error:
         raise SystemExit(f"{error} To rehearse without a token: --sandbox") from None

@@ -6,10 +6,12 @@ make demo
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from intercom_bulk import RunState, bulk_close_hybrid
@@ -31,7 +33,8 @@ def main() -> int:
     # The next window begins soon after the run does: so there is one which the run had from edge to edge.
     edge = int(time.time() + 3) % WINDOW
     try:
-        with SandboxProcess(window_phase=edge, **vars(given)) as sandbox:
+        with TemporaryDirectory() as home, SandboxProcess(window_phase=edge, **vars(given)) as sandbox:
+            os.environ["INTERCOM_BULK_HOME"] = home  # a rehearsal does not belong into the history of your runs
             print(
                 INTRODUCTION.format(url=sandbox.url, limit=sandbox.options.limit_per_minute, team=TEAM, **vars(given))
             )

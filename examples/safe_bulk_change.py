@@ -44,9 +44,9 @@ def main() -> int:
         summary = finished(run)
         reported(run)
         if given.undo:
-            undo = run.undo()
-            print(f"Undone: {finished(undo)}")
-        else:
+            print("Taking it all back:")
+            finished(run.undo())
+        elif not given.sandbox:
             print(f'To take it back: Runs().undo("{run.run_id}")')
         return 0 if summary.state is RunState.COMPLETED else 1
 

@@ -163,10 +163,10 @@ class _PlannedAction:
     """`UpdaterAction` for the items of a plan: none is written to that was not seen to be as planned."""
 
     max_batch = 1
-    idempotent = False
 
     def __init__(self, inner: UpdaterAction, checklist: _Checklist) -> None:
         self._inner = inner
+        self.idempotent = inner.idempotent
         self._checklist = checklist
 
     def prepare(self) -> None:

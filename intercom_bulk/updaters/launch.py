@@ -154,7 +154,10 @@ class Launch:
         )
 
     def start(self) -> Run:
-        """Begin now, in a thread."""
+        """Begin now, in a thread. The id is that of the run which has the key already, if there is one."""
+        key = self._arguments.options.run_key
+        if key is not None and not self._resumed and not self._arguments.dry_run:
+            self.run_id = self._store.find_key(key) or self.run_id
         return Run(
             self.run_id,
             self.open_ledger,
@@ -184,8 +187,26 @@ class Launch:
 
     def _open(self) -> RunLedger:
         ledger = self._store.open(self.run_id)
-        self._earlier = ledger.record()
+        try:
+            self._earlier = ledger.record()
+            self._check_maker(self._earlier)
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
+
+    def _check_maker(self, earlier: RunRecord | None) -> None:
+        """A run goes on with what it was made with, and with nothing else: its items were chosen for that."""
+        if earlier is None:
+            return
+        mine, theirs = self._new_record().parameters, earlier.parameters
+        names = ["updater", "made_with"] if self._resumed else ["updater", "made_with", "keywords"]
+        other = next((name for name in names if mine.get(name) != theirs.get(name)), None)
+        if other is not None:
+            raise UsageError(
+                f"Run {self.run_id} was made by {earlier.title} with {other} {theirs.get(other)!r}, and this is"
+                f" {type(self._updater).__name__} with {mine.get(other)!r}: use another run_key, or the same updater."
+            )
 
     def _open_by_key(self, run_id: str) -> RunLedger:
         """Go on with the run that has the key; make it, where its process died before it had a file or a record."""

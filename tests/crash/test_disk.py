@@ -27,14 +27,20 @@ def killed(site: SandboxProcess, home: Path) -> Path:
     return path
 
 
+def received(site: SandboxProcess) -> int:
+    """Requests that have reached the server, answered or not; by one look, for they move from one to the other."""
+    stats = site.stats()
+    return int(stats["total"] + stats["active"])
+
+
 def refused(site: SandboxProcess, home: Path, **orders: Any) -> str:
     """Start or resume; the sentence with which that was refused. Nothing was sent."""
-    sent = site.stats()["total"] + site.stats()["active"]
+    sent = received(site)
     life = Life(site, home, kind="note", key="hurt", **orders)
     life.hear("up")
     why = str(life.hear("ledger")["why"])
     life.end()
-    assert site.stats()["total"] + site.stats()["active"] == sent
+    assert received(site) == sent
     assert "\n" not in why
     return why
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import RunState, Summary
+from intercom_bulk import Runs, RunState, Summary
 from tests.docs.conftest import ROOT, Run
 
 if TYPE_CHECKING:
@@ -67,6 +67,41 @@ def test_no_more_than_max_are_closed_and_the_file_says_which(run: Run, workspace
     assert ended.returncode == 0, ended.stderr
     assert workspace.effects() == dict.fromkeys(done_in(tmp_path / "closed.csv"), 1)
     assert len(workspace.effects()) == 7
+
+
+def test_the_careful_way_looks_first_and_changes_nothing(run: Run, workspace: Sandbox, tmp_path: Path) -> None:
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--hours", "0.1")
+    assert ended.returncode == 0, ended.stderr
+    assert "ConversationCloser: a preview. Nothing was written." in ended.stdout
+    assert (tmp_path / "plan.jsonl").is_file()
+    assert workspace.effects() == {}
+
+    digest = ended.stdout.split()[-1]
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--apply", "--digest", digest)
+    assert ended.returncode == 0, ended.stderr
+    assert "60 done, 0 failed, 0 skipped" in ended.stdout
+    assert Counter(workspace.effects().values()) == {1: 60}
+    (report,) = tmp_path.glob("*.csv")
+    assert report.read_text("utf-8-sig").count(",done,") == 60
+
+
+def test_the_careful_way_goes_there_and_back_in_a_rehearsal(run: Run) -> None:
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--sandbox", *SMALL, "--hours", "0.1", "--apply", "--undo")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("30 done, 0 failed, 0 skipped") == 2
+
+
+def test_a_rehearsal_leaves_no_run_in_the_history(run: Run, home: Path) -> None:
+    ended = run(EXAMPLES / "change_state.py", "--sandbox", *SMALL, "--apply")
+    assert ended.returncode == 0, ended.stderr
+    assert Runs(home=home).list() == []
+
+
+def test_the_careful_way_refuses_more_than_expected(run: Run, workspace: Sandbox) -> None:
+    ended = run(EXAMPLES / "safe_bulk_change.py", "--refuse-above", "59", "--hours", "0.1", "--apply")
+    assert ended.returncode == 1
+    assert "nothing was changed" in ended.stderr
+    assert workspace.effects() == {}
 
 
 def test_nothing_is_written_when_more_match_than_expected(run: Run, workspace: Sandbox) -> None:

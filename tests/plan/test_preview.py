@@ -35,7 +35,7 @@ def test_a_preview_writes_nothing_and_says_what_the_run_then_does(start: Start) 
     summary = closer.bulk_process(team_id=sandbox.inbox_id, options=QUICK)
     assert (summary.success, summary.skipped, summary.failed) == (preview.count, preview.already, 0)
     assert preview.matched == 700
-    assert abs(summary.requests - preview.calls) <= 8
+    assert abs(summary.requests - preview.calls) <= 0.05 * preview.calls
     assert preview.side_effects["It is snoozed: the snooze ends."] > 40
 
 
