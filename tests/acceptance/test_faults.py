@@ -78,7 +78,7 @@ def test_each_fault_alone_is_outlived(start: Start, faults: dict[str, Any]) -> N
     done = close(sandbox)
     assert sandbox.stats()["faults"]
     assert_accounted(done, wanted)
-    assert done.done == closed(sandbox)
+    assert done.done <= closed(sandbox)
     assert len(done.done) >= len(wanted) - 1
     assert set(sandbox.effects().values()) == {1}
 
