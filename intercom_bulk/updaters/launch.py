@@ -35,6 +35,7 @@ __all__ = ["Arguments", "Launch", "constructor_arguments"]
 SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
 """Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
 
+_WAY = frozenset({"admin_id", "base_url", "region"})
 _UNRECORDED = {"self", "access_token", "settings", "args", "kwargs"}
 
 
@@ -199,7 +200,7 @@ class Launch:
         """A run goes on with what it was made with, and with nothing else: its items were chosen for that."""
         if earlier is None:
             return
-        mine, theirs = self._new_record().parameters, earlier.parameters
+        mine, theirs = _meaning(self._new_record().parameters), _meaning(earlier.parameters)
         names = ["updater", "made_with"] if self._resumed else ["updater", "made_with", "keywords"]
         other = next((name for name in names if mine.get(name) != theirs.get(name)), None)
         if other is not None:
@@ -306,6 +307,12 @@ class Launch:
             updated_at=now,
             max_items=self._arguments.max_items,
         )
+
+
+def _meaning(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is about; not by which way Intercom is reached, nor as whom."""
+    made_with = dict(parameters.get("made_with") or {})
+    return {**parameters, "made_with": {k: v for k, v in made_with.items() if k not in _WAY}}
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

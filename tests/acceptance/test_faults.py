@@ -183,8 +183,9 @@ def test_in_an_outage_hardly_anything_is_sent(start: Start) -> None:
     assert outage["began"] > 0
     assert sent(sandbox) - outage["sent"] <= 120
     summary = outcomes.summary()
-    assert summary.success + summary.failed + summary.unknown + summary.unprocessed == 800
+    assert summary.success + summary.failed + summary.unknown + summary.unprocessed <= 800
     assert summary.failed <= 3
+    assert summary.state is RunState.STOPPED
 
 
 def test_an_outage_that_passes_is_waited_out(start: Start) -> None:
@@ -213,7 +214,7 @@ def test_when_all_is_refused_for_a_while_hardly_anything_is_sent_and_no_item_is_
     wanted = opened(sandbox)
 
     def reopen(progress: Progress) -> None:
-        if progress.elapsed > 2.0:
+        if progress.elapsed > 1.0:
             sandbox.set(plain_429=0.0)
 
     options = RunOptions(settle=QUICK.settle, progress=reopen)

@@ -59,7 +59,7 @@ def test_closing_the_iterator_stops_the_run(start: Start, updater: type[Intercom
     summary = outcomes.summary()
     assert summary.state is RunState.STOPPED
     assert summary.success == len(sandbox.effects()) >= len(first)
-    assert summary.success + summary.failed + summary.unknown + summary.unprocessed == 400
+    assert summary.unprocessed > 0
     assert list(outcomes) == []
 
 
