@@ -240,7 +240,7 @@ class Execution:
             return
         rate = self._plan.gate.budget().rate
         ahead = max(300, 2 * self._concurrency(), math.ceil(2 * rate * self._reading.seconds))
-        hungry = len(self._items) < ahead or self._items.must_hold()
+        hungry = len(self._items) < ahead or self._items.must_hold() or self._items.awaits_page()
         room = MAX_WORKERS if self._plan.workers is None else self._plan.workers - self._workers.busy
         self._reading.read_on(rate=rate, room=room if hungry else 0, on_page=self._on_page, on_error=self._fatal)
 

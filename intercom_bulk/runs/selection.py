@@ -138,8 +138,11 @@ class Selection:
         if self._guard.canary_open:
             # Alone and all at once: while their fate is open nothing else is risked. Each life has a canary of its own.
             return min(room, self._plan.options.canary - self._tally.attempted_now)
-        # A cursor that loops shows on the second page: no more than the canary is written before that is read.
-        return room if self._reading.pages > 1 or self._reading.finished or self._reading.pass_number > 1 else 0
+        return 0 if self.awaits_page() else room
+
+    def awaits_page(self) -> bool:
+        """A cursor that loops shows on the second page: no more than the canary is written before that is read."""
+        return self._reading.pages < 2 and self._reading.pass_number == 1 and not self._reading.finished
 
     def is_retry_next(self) -> bool:
         """Whether the next item has been tried before."""

@@ -19,6 +19,7 @@ from tests.runs.machine import Counting, Numbers, OpenGate, execution, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 LOST = Transient("lost", sent=True, code="reset")
 BAD = Rejected("no", code="bad", status=422)
@@ -307,6 +308,29 @@ def test_a_looping_cursor_is_seen_before_more_than_the_canary_went() -> None:
     _, summary = run(Looping(500), action)
     assert summary.state is RunState.HALTED
     assert sum(action.calls.values()) <= 10
+
+
+@pytest.mark.parametrize("per_page", [299, 300, 301, 500, 5_000])
+def test_a_first_page_larger_than_the_run_reads_ahead_does_not_hold_it_up(per_page: int) -> None:
+    _, summary = run(Numbers(1_200, per_page=per_page), Counting())
+    assert summary.success == 1_200
+
+
+@pytest.mark.parametrize("per_page", [150, 500, 2_000])
+def test_a_second_life_with_much_left_over_goes_on(per_page: int, tmp_path: Path) -> None:
+    source, path = Numbers(3_000, per_page=per_page), tmp_path / "run.db"
+    ledger = Ledger(path)
+    first = execution(source, Counting(), ledger=ledger, gate=OpenGate(width=64))
+    outcomes = first.outcomes()
+    for _ in range(60):
+        next(outcomes)
+    outcomes.close()
+    ledger.close()
+    again = Ledger(path)
+    execute = execution(source, Counting(), ledger=again)
+    list(execute.outcomes())
+    assert execute.final_summary().success == 3_000
+    again.close()
 
 
 def test_slices_are_read_side_by_side_where_one_is_too_slow() -> None:
