@@ -113,6 +113,11 @@ class Execution:
         if self._error is not None:
             raise self._error
 
+    @property
+    def has_attempted(self) -> bool:
+        """Whether any item was sent, in this life or an earlier one."""
+        return self._tally.attempted > 0
+
     def stop(self) -> None:
         """Ask the run to end: queued items stay `staged`, those in flight are waited for. Any thread may ask."""
         self._end(RunState.STOPPED, "stopped on request")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import ConversationCloser, RunOptions, RunState, Status
-from intercom_bulk.sandbox import SandboxProcess
+from intercom_bulk import ConversationCloser, RunOptions, Runs, RunState, Status, UsageError
+from intercom_bulk.sandbox import Sandbox, SandboxProcess
 from tests.stores.test_contract import taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from intercom_bulk.runs.store import RunStore
-    from intercom_bulk.sandbox import Sandbox
 
     Start = Callable[..., Sandbox]
 
@@ -111,3 +111,12 @@ def test_a_run_that_is_killed_goes_on_elsewhere(store: RunStore) -> None:
     counts = ledger.counts()
     ledger.close()
     assert (counts[Status.DONE], sum(counts.values())) == (summary.success, 200)
+
+
+def test_a_run_that_was_refused_leaves_nothing_to_resume(home: Path) -> None:
+    with Sandbox(conversations=30) as sandbox:
+        closer = ConversationCloser(**sandbox.settings_kwargs())
+        with pytest.raises(UsageError, match="refuse_above=10"):
+            closer.bulk_close(sandbox.inbox_id, options=RunOptions(refuse_above=10))
+        assert Runs(home=home).list() == []
+        assert sandbox.effects() == {}
