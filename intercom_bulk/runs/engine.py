@@ -114,9 +114,10 @@ class Execution:
             raise self._error
 
     @property
-    def has_attempted(self) -> bool:
-        """Whether any item was sent, in this life or an earlier one."""
-        return self._tally.attempted > 0
+    def was_refused(self) -> bool:
+        """Nothing was sent, because more matched than expected or a name does not exist."""
+        refused = isinstance(self._error, UsageError) and self._tally.attempted == 0
+        return refused and self._plan.kind == "update"
 
     def stop(self) -> None:
         """Ask the run to end: queued items stay `staged`, those in flight are waited for. Any thread may ask."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.engine import Execution
 from intercom_bulk.runs.model import Outcome, Plan, Progress, Summary
 
@@ -117,13 +116,9 @@ class Life:
                     self._summary = self._execution.final_summary()
             finally:
                 ledger.close()
-                if self._execution is None or self._was_refused(self._execution):
-                    self._discard()  # it never wrote: there is nothing to resume or to explain
+                if self._execution is None or self._execution.was_refused:
+                    self._discard()  # nothing to explain, and to resume a refusal would be to overrule it
                 self._on_end()
-
-    def _was_refused(self, execution: Execution) -> bool:
-        """More matched than was expected, or a name does not exist: to resume that would be to overrule it."""
-        return isinstance(self.error, UsageError) and not execution.has_attempted
 
     def _live(self, ledger: RunLedger) -> None:
         execution = Execution(self._make_plan(), ledger, self._clock)

@@ -304,6 +304,7 @@ class Plan:
 
     run_id: str
     title: str
+    kind: str = "update"
     source: Source
     action: Action
     gate: Gate

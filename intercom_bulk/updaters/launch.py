@@ -249,6 +249,7 @@ class Launch:
         return Plan(
             run_id=self.run_id,
             title=type(self._updater).__name__,
+            kind=self._kind,
             source=self._source(cutoff),
             action=self._make_action(action) if self._make_action is not None else action,  # type: ignore[arg-type]
             gate=governor,

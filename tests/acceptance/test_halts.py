@@ -137,6 +137,24 @@ def test_a_cursor_that_leads_back_over_several_pages_is_noticed_too(start: Start
     assert sandbox.stats()["requests"]["POST /conversations/search"]["200"] <= 900 // 150 + 3
 
 
+class ContactReader(ConversationCloser):
+    """Lists all contacts: an endpoint without a sort, where the order cannot tell."""
+
+    def get_search_endpoint(self) -> str:
+        return "contacts"
+
+    def get_search_query(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+
+def test_a_list_without_a_sort_that_goes_round_in_circles_is_noticed_too(start: Start) -> None:
+    sandbox = start(contacts=900, repeat_cursor=3)
+    with pytest.raises(SearchLoop) as caught:
+        run(ContactReader(**sandbox.settings_kwargs()), dry_run=True)
+    assert_one_sentence(str(caught.value))
+    assert sandbox.stats()["requests"]["GET /contacts"]["200"] <= 900 // 150 + 3
+
+
 def test_a_dry_run_over_a_cursor_that_repeats_ends_too(start: Start) -> None:
     sandbox = start(conversations=600, repeat_cursor=1)
     with pytest.raises(SearchLoop):
