@@ -1,103 +1,72 @@
-"""Bulk operations on Intercom workspaces: paced to the API's own limit, accounted for item by item."""
+"""Bulk operations on Intercom workspaces: paced to the API's own limit, accounted for item by item.
 
-from intercom_bulk.api.pages import Endpoint
-from intercom_bulk.display import ProgressLine
-from intercom_bulk.errors import (
-    ApiError,
-    ChangedSince,
-    Gone,
-    IntercomBulkError,
-    ItemIdError,
-    LedgerError,
-    LeftAlone,
-    QueryError,
-    RateLimited,
-    Rejected,
-    RunBusy,
-    SearchError,
-    SearchLoop,
-    SearchUnordered,
-    SettingsError,
-    Stopped,
-    Transient,
-    Unauthorized,
-    UnknownNameError,
-    UnknownRun,
-    UsageError,
-)
-from intercom_bulk.runs.exclude import Exclude
-from intercom_bulk.runs.handle import Run
-from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
-from intercom_bulk.runs.plan import PlanFile
-from intercom_bulk.runs.preview import Preview, PreviewItem
-from intercom_bulk.runs.record import RunRecord
-from intercom_bulk.runs.stream import OutcomeStream
-from intercom_bulk.settings import Settings
-from intercom_bulk.updaters.assigning import Assigner
-from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
-from intercom_bulk.updaters.conversations import (
-    ConversationCloser,
-    ConversationUpdater,
-    CustomAttributeUpdater,
-    StateChanger,
-    TagAssigner,
-)
-from intercom_bulk.updaters.details import ReadMarker, TitleSetter, Untagger
-from intercom_bulk.updaters.history import Runs, StoredRun
+The names are loaded when they are first used: whoever asks the command line for help does not wait for what sends
+requests. `__init__.pyi` beside this file tells the same to type checkers.
+"""
 
-__all__ = [
-    "ApiError",
-    "Assigner",
-    "ChangedSince",
-    "ConversationCloser",
-    "ConversationUpdater",
-    "CustomAttributeUpdater",
-    "Effect",
-    "Endpoint",
-    "Exclude",
-    "Gone",
-    "IntercomBulkError",
-    "IntercomBulkUpdater",
-    "ItemIdError",
-    "LedgerError",
-    "LeftAlone",
-    "Outcome",
-    "OutcomeStream",
-    "PlanFile",
-    "Preview",
-    "PreviewItem",
-    "Progress",
-    "ProgressLine",
-    "QueryError",
-    "RateLimited",
-    "ReadMarker",
-    "Rejected",
-    "Run",
-    "RunBusy",
-    "RunOptions",
-    "RunRecord",
-    "RunState",
-    "Runs",
-    "SearchError",
-    "SearchLoop",
-    "SearchUnordered",
-    "Settings",
-    "SettingsError",
-    "StateChanger",
-    "Status",
-    "Stopped",
-    "StoredRun",
-    "Summary",
-    "TagAssigner",
-    "TitleSetter",
-    "Transient",
-    "Unauthorized",
-    "UnknownNameError",
-    "UnknownRun",
-    "Untagger",
-    "UsageError",
-    "bulk_close",
-    "bulk_close_hybrid",
-    "bulk_close_maximal",
-]
+from __future__ import annotations
+
+from importlib import import_module
+
+_ROOMS = {
+    "api.pages": ("Endpoint",),
+    "display": ("ProgressLine",),
+    "errors": (
+        "ApiError",
+        "ChangedSince",
+        "Gone",
+        "IntercomBulkError",
+        "ItemIdError",
+        "LedgerError",
+        "LeftAlone",
+        "QueryError",
+        "RateLimited",
+        "Rejected",
+        "RunBusy",
+        "SearchError",
+        "SearchLoop",
+        "SearchUnordered",
+        "SettingsError",
+        "Stopped",
+        "Transient",
+        "Unauthorized",
+        "UnknownNameError",
+        "UnknownRun",
+        "UsageError",
+    ),
+    "runs.exclude": ("Exclude",),
+    "runs.handle": ("Run",),
+    "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "Summary"),
+    "runs.plan": ("PlanFile",),
+    "runs.preview": ("Preview", "PreviewItem"),
+    "runs.record": ("RunRecord",),
+    "runs.stream": ("OutcomeStream",),
+    "settings": ("Settings",),
+    "updaters.assigning": ("Assigner",),
+    "updaters.base": ("IntercomBulkUpdater",),
+    "updaters.compat": ("bulk_close", "bulk_close_hybrid", "bulk_close_maximal"),
+    "updaters.conversations": (
+        "ConversationCloser",
+        "ConversationUpdater",
+        "CustomAttributeUpdater",
+        "StateChanger",
+        "TagAssigner",
+    ),
+    "updaters.details": ("ReadMarker", "TitleSetter", "Untagger"),
+    "updaters.history": ("Runs", "StoredRun"),
+}
+_HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__
