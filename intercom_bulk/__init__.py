@@ -43,17 +43,13 @@ _ROOMS = {
     "runs.stream": ("OutcomeStream",),
     "settings": ("Settings",),
     "updaters.assigning": ("Assigner",),
+    "updaters.attributes": ("CustomAttributeUpdater",),
     "updaters.base": ("IntercomBulkUpdater",),
     "updaters.compat": ("bulk_close", "bulk_close_hybrid", "bulk_close_maximal"),
-    "updaters.conversations": (
-        "ConversationCloser",
-        "ConversationUpdater",
-        "CustomAttributeUpdater",
-        "StateChanger",
-        "TagAssigner",
-    ),
-    "updaters.details": ("ReadMarker", "TitleSetter", "Untagger"),
+    "updaters.conversations": ("ConversationCloser", "ConversationUpdater", "StateChanger"),
+    "updaters.details": ("ReadMarker", "TitleSetter"),
     "updaters.history": ("Runs", "StoredRun"),
+    "updaters.tags": ("TagAssigner", "Untagger"),
 }
 _HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 

@@ -34,17 +34,13 @@ from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.settings import Settings
 from intercom_bulk.updaters.assigning import Assigner
+from intercom_bulk.updaters.attributes import CustomAttributeUpdater
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
-from intercom_bulk.updaters.conversations import (
-    ConversationCloser,
-    ConversationUpdater,
-    CustomAttributeUpdater,
-    StateChanger,
-    TagAssigner,
-)
-from intercom_bulk.updaters.details import ReadMarker, TitleSetter, Untagger
+from intercom_bulk.updaters.conversations import ConversationCloser, ConversationUpdater, StateChanger
+from intercom_bulk.updaters.details import ReadMarker, TitleSetter
 from intercom_bulk.updaters.history import Runs, StoredRun
+from intercom_bulk.updaters.tags import TagAssigner, Untagger
 
 __all__ = [
     "ApiError",

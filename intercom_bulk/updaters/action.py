@@ -44,9 +44,7 @@ def _is_idempotent(kind: type[IntercomBulkUpdater]) -> bool:
 
 
 class UpdaterAction:
-    """Calls `perform_action` for each item, paced, and says what came of it."""
-
-    max_batch = 1
+    """Calls `perform_action` for each item, or `perform_batch` for several, paced, and says what came of it."""
 
     def __init__(
         self,
@@ -57,6 +55,7 @@ class UpdaterAction:
         exclude: Exclude | None = None,
     ) -> None:
         self._updater = updater
+        self.max_batch = updater.max_batch
         self._keywords = accepted_keywords(updater.perform_action, keywords)
         self._timeout = timeout
         self._exclude = exclude
@@ -88,7 +87,21 @@ class UpdaterAction:
             current_call.reset(token)
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
+        if self.max_batch > 1:
+            return self._together(batch)
         return [self._one(item) for item in batch]
+
+    def _together(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
+        call = Call()
+        token = current_call.set(call)
+        try:
+            with patience(self._timeout):
+                results = self._updater.perform_batch([item.id for item in batch], **self._keywords)
+        except IntercomBulkError as error:
+            return [error] * len(batch)
+        finally:
+            current_call.reset(token)
+        return [results[item.id] or Receipt(call.request_id) for item in batch]
 
     def _one(self, item: Item) -> Receipt | Exception:
         """Requests of ours have a retry loop already; those that somebody else sends get theirs here."""

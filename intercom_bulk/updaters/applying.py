@@ -11,6 +11,7 @@ from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.model import Effect, Item, Receipt, Status
 from intercom_bulk.runs.plan import PlanReader, plain
 from intercom_bulk.sources import PlanSource, search_by_ids
+from intercom_bulk.updaters.door import lasting
 from intercom_bulk.updaters.holdouts import customer_wrote_at, leave_alone
 from intercom_bulk.updaters.planning import identity, workspace_id
 
@@ -216,7 +217,7 @@ def _moved(entry: PlanEntry, effect: Effect | None, data: Mapping[str, Any]) -> 
 
 def _check_maker(updater: IntercomBulkUpdater, header: PlanHeader) -> None:
     name, made_with = identity(updater)
-    if name != header.updater:
+    if name != lasting(header.updater):
         raise UsageError(f"This plan was made by {header.updater}, not by {name}: apply it with that one.")
     if made_with != header.made_with:
         wrong = sorted(

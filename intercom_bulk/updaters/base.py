@@ -25,7 +25,7 @@ from intercom_bulk.updaters.launch import Arguments, Launch, constructor_argumen
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
     from intercom_bulk.runs.handle import Run
@@ -67,6 +67,8 @@ class IntercomBulkUpdater(ABC):
     `perform_action` beside it: a subclass that overrides that has to say it anew."""
     irreversible: str | None = None
     """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`."""
+    max_batch: int = 1
+    """Items that `perform_batch` takes in one call; 1: `perform_action` is called for each."""
     writes_apart = False
     """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
 
@@ -121,6 +123,10 @@ class IntercomBulkUpdater(ABC):
     @abstractmethod
     def perform_action(self, item_id: str, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Act on one item, best through `self.request`. Raise, or return None without a request, to say "failed"."""
+
+    def perform_batch(self, item_ids: Sequence[str], *args: Any, **kwargs: Any) -> Mapping[str, Exception | None]:
+        """Act on up to `max_batch` items in one call; of each id None (done) or its error. Raise for all of them."""
+        raise NotImplementedError(f"{type(self).__name__} has max_batch but no perform_batch().")
 
     def get_item_id(self, item: dict[str, Any]) -> str:
         """The id in a search result."""

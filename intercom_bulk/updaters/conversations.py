@@ -1,4 +1,4 @@
-"""Bulk operations on conversations, and on what else takes the same call."""
+"""Bulk operations on conversations: the search that they share, and their state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.api.query import both, checked
-from intercom_bulk.errors import LeftAlone, Rejected, Unauthorized, UsageError
+from intercom_bulk.errors import LeftAlone, Unauthorized, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.runs.model import Summary
 
-__all__ = ["ConversationCloser", "ConversationUpdater", "CustomAttributeUpdater", "StateChanger", "TagAssigner"]
+__all__ = ["ConversationCloser", "ConversationUpdater", "StateChanger"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ LATEST = 32_503_680_000
 STATES = ("open", "closed", "snoozed")
 SOON = 2.0
 """Seconds: a snooze that ends so soon may be over before the request arrives."""
-COLLECTIONS = ("conversations", "contacts", "tickets")
 
 
 class ConversationUpdater(IntercomBulkUpdater):
@@ -168,114 +167,6 @@ class ConversationCloser(StateChanger):
         return self.bulk_process(parallel_workers, batch_size, max_conversations, team_id=team, state=state, **options)
 
 
-class TagAssigner(ConversationUpdater):
-    """Puts an existing tag, given by name or id, on conversations, contacts or tickets (`on`)."""
-
-    idempotent = True
-
-    def __init__(
-        self, access_token: str | None = None, admin_id: str | int | None = None, *, tag: str | int,
-        on: str = "conversations", **connection: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(access_token, admin_id, **connection)
-        self.tag = tag
-        self.collection = _checked_collection(on)
-        self._tag_id: str | None = None
-
-    @property
-    def tag_id(self) -> str:
-        """The tag's id; looked up once. Raises `UnknownNameError`: a typo must not make a new tag."""
-        if self._tag_id is None:
-            self._tag_id = self.workspace.directory.resolve("tag", self.tag)
-        return self._tag_id
-
-    def prepare(self) -> None:
-        super().prepare()
-        self.workspace.directory.resolve("tag", self.tag)
-
-    def get_search_endpoint(self) -> str:
-        return f"{self.collection}/search"
-
-    def perform_action(self, item_id: str) -> dict[str, Any]:
-        return self._tag(item_id, self.tag_id)
-
-    def effect(self, item: dict[str, Any]) -> Effect | None:
-        held = item.get("tags")
-        if not isinstance(held, dict) or held.get("has_more"):
-            return None  # tickets do not say, and a contact's nested tags stop at ten: what is not shown is not known
-        tags = {str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []}
-        return Effect({"tags": sorted(tags)}, {"tags": sorted(self._changed(tags))})
-
-    def _changed(self, tags: set[str]) -> set[str]:
-        return tags | {self.tag_id}
-
-    def read_item(self, item_id: str) -> dict[str, Any]:
-        """The tags nested in a contact stop at ten; its own list of them does not."""
-        if self.collection != "contacts":
-            return super().read_item(item_id)
-        return {"tags": self.request("GET", f"contacts/{segment(item_id)}/tags")}
-
-    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Takes off only what was put on, and puts back only what was taken off."""
-        for tag_id in sorted(set(after["tags"]) - set(before["tags"])):
-            self._untag(item_id, tag_id)
-        for tag_id in sorted(set(before["tags"]) - set(after["tags"])):
-            self._tag(item_id, tag_id)
-
-    def _tag(self, item_id: str, tag_id: str) -> dict[str, Any]:
-        return self.request("POST", f"{self.collection}/{segment(item_id)}/tags", json={"id": tag_id, **self._author()})
-
-    def _untag(self, item_id: str, tag_id: str) -> dict[str, Any]:
-        path = f"{self.collection}/{segment(item_id)}/tags/{segment(tag_id)}"
-        try:
-            return self.request("DELETE", path, json=self._author() or None)
-        except Rejected as error:
-            if error.code != "tag_not_found":
-                raise
-            return {}  # it is not on the item, which is what was asked for
-
-    def _author(self) -> dict[str, Any]:
-        return {} if self.collection == "contacts" else {"admin_id": self.admin_id}
-
-
-class CustomAttributeUpdater(ConversationUpdater):
-    """Sets custom attributes, which must exist, on conversations or contacts (`on`)."""
-
-    idempotent = True
-
-    def __init__(
-        self, access_token: str | None = None, admin_id: str | int | None = None, *, attributes: Mapping[str, Any],
-        on: str = "conversations", **connection: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(access_token, admin_id, **connection)
-        if not attributes or on == "tickets":
-            raise UsageError("attributes={'name': value} with one or more names, on conversations or contacts.")
-        for name, value in attributes.items():
-            if value is not None and not isinstance(value, (str, int, float, bool)):
-                raise UsageError(f"The attribute {name!r} must be text, a number, true, false or null, not {value!r}.")
-        self.attributes = dict(attributes)
-        self.collection = _checked_collection(on)
-
-    def get_search_endpoint(self) -> str:
-        return f"{self.collection}/search"
-
-    def perform_action(self, item_id: str) -> dict[str, Any]:
-        return self._put(item_id, self.attributes)
-
-    def _put(self, item_id: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        body = {"custom_attributes": dict(attributes)}
-        return self.request("PUT", f"{self.collection}/{segment(item_id)}", json=body)
-
-    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """The old values; null where there was none."""
-        del after
-        self._put(item_id, before)
-
-    def effect(self, item: dict[str, Any]) -> Effect:
-        held = item.get("custom_attributes") or {}
-        return Effect({name: held.get(name) for name in self.attributes}, self.attributes)
-
-
 def _joined(query: Mapping[str, Any] | None, leaves: list[dict[str, Any]]) -> dict[str, Any]:
     if query is None and not leaves:
         raise UsageError("What to search for? Pass team_id=, state= or query=: without one every item would match.")
@@ -295,9 +186,3 @@ def _epoch(moment: datetime | int | None) -> int | None:
     if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int) or moment > LATEST):
         raise UsageError(f"snoozed_until must be an aware datetime or epoch seconds, not {moment!r}.")
     return moment
-
-
-def _checked_collection(on: str) -> str:
-    if on not in COLLECTIONS:
-        raise UsageError(f"on must be one of {', '.join(COLLECTIONS)}, not {on!r}.")
-    return on

@@ -15,6 +15,7 @@ from intercom_bulk.runs.model import RunOptions, RunState, Status
 from intercom_bulk.settings import Settings, region_url
 from intercom_bulk.updaters import again
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.door import lasting
 from intercom_bulk.workspace import run_store, written
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Runs:
 
 
 def _class_named(name: str, run_id: str) -> type[IntercomBulkUpdater]:
-    module, _, path = name.partition(":")
+    module, _, path = lasting(name).partition(":")
     advice = f"pass updater=, made as it was for run {run_id}."
     if not module or not path or module == "__main__" or "<locals>" in path:
         raise UsageError(f"{name or 'Its updater'} belongs to a script and cannot be made again: {advice}")
@@ -194,4 +195,4 @@ def _class_named(name: str, run_id: str) -> type[IntercomBulkUpdater]:
 def _collection(record: RunRecord) -> str:
     """What the items are, for the links into the inbox."""
     made_with = record.parameters.get("made_with") or {}
-    return str(made_with.get("on") or "conversations")
+    return str(record.parameters.get("collection") or made_with.get("on") or "conversations")

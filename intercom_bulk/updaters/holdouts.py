@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_sight",
+    "collection_of",
     "customer_wrote_at",
     "leave_alone",
     "of_an_assignment",
@@ -75,10 +76,15 @@ def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None) -> None:
             f"{wish} needs the items that a search finds, and search_items() of {type(updater).__name__} yields only"
             " ids: filter there instead."
         )
+    collection = collection_of(updater)
+    if exclude is not None and collection != "conversations":
+        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} acts on {collection}.")
+
+
+def collection_of(updater: IntercomBulkUpdater) -> str:
+    """What the updater's items are: "conversations", "contacts" ..."""
     where = updater.get_search_endpoint()
-    path = where if isinstance(where, str) else where.path
-    if exclude is not None and path.strip("/").partition("/")[0] != "conversations":
-        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {path}.")
+    return (where if isinstance(where, str) else where.path).strip("/").partition("/")[0]
 
 
 def of_recent_words(item: Mapping[str, Any], now: float) -> Iterable[str]:

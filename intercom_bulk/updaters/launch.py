@@ -21,7 +21,8 @@ from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction
 from intercom_bulk.updaters.calls import refuse_netrc
-from intercom_bulk.updaters.holdouts import check_sight
+from intercom_bulk.updaters.door import lasting, lasting_name
+from intercom_bulk.updaters.holdouts import check_sight, collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -294,7 +295,8 @@ class Launch:
             reason=self._arguments.options.reason,
             base_url=updater.base_url,
             parameters={
-                "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
+                "updater": lasting_name(type(updater)),
+                "collection": collection_of(updater),
                 "made_with": updater.made_with,
                 **_plain(self._arguments.to_record()),
                 **self._recorded,
@@ -313,7 +315,8 @@ class Launch:
 def _meaning(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is about; not by which way Intercom is reached, nor as whom."""
     made_with = dict(parameters.get("made_with") or {})
-    return {**parameters, "made_with": {k: v for k, v in made_with.items() if k not in _WAY}}
+    name = lasting(str(parameters.get("updater") or ""))
+    return {**parameters, "updater": name, "made_with": {k: v for k, v in made_with.items() if k not in _WAY}}
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, S
 from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
 from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.door import lasting_name
 from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, 
 def identity(updater: IntercomBulkUpdater) -> tuple[str, Mapping[str, Any]]:
     """What a plan and its apply must share: the class, and what it was made with but for the way to the workspace."""
     made_with = {name: value for name, value in updater.made_with.items() if name not in _CONNECTION}
-    return f"{type(updater).__module__}:{type(updater).__qualname__}", plain(made_with)
+    return lasting_name(type(updater)), plain(made_with)
 
 
 def workspace_id(updater: IntercomBulkUpdater) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -250,3 +251,16 @@ def test_a_plan_that_is_changed_under_the_run_halts_it(start: Start) -> None:
     assert "was changed" in text
     assert json.loads(lines[1])["id"]
     refuse("not the plan of this digest", lambda: closer.resume(run.run_id))
+
+
+def test_a_plan_made_before_its_class_moved_is_applied(start: Start) -> None:
+    sandbox = start(conversations=5)
+    tagger = TagAssigner(tag="stale", **sandbox.settings_kwargs())
+    plan = tagger.plan(team_id=sandbox.inbox_id)
+    old = plan.path.read_bytes().replace(
+        b"intercom_bulk:TagAssigner", b"intercom_bulk.updaters.conversations:TagAssigner"
+    )
+    assert old != plan.path.read_bytes()
+    plan.path.write_bytes(old)
+    digest = hashlib.sha256(old).hexdigest()
+    assert tagger.apply(plan.path, digest=digest).result().success == 5
