@@ -19,6 +19,7 @@ from intercom_bulk.sandbox.clock import SandboxClock
 from intercom_bulk.sandbox.index import Index
 from intercom_bulk.sandbox.population import ATTRIBUTES, OTHER_TEAMS, TAGS, Population
 from intercom_bulk.sandbox.records import Contact, Conversation, Part, Record, TagMark, Ticket
+from intercom_bulk.sandbox.states import state_of
 
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.options import SandboxOptions
@@ -172,26 +173,16 @@ class Workspace:
         here = {str(one.id): one.effects for one in self._resource(resource).values() if one.effects}
         return {**here, **self._removed.get(resource, {})}
 
-    def digest(self) -> str:
-        """SHA-256 over state, snoozed_until, assignees, tags, attributes, title and read of all conversations."""
-        total = hashlib.sha256()
-        for one in sorted(self.conversations.values(), key=lambda record: record.id):
-            total.update(orjson.dumps(self.state_of(one), option=orjson.OPT_SORT_KEYS))
-        return total.hexdigest()
+    def states(self, resource: str = "conversations") -> dict[str, dict[str, Any]]:
+        """What the digest covers, by id."""
+        return {str(one.id): state_of(one) for one in self._resource(resource).values()}
 
-    def state_of(self, one: Conversation) -> dict[str, Any]:
-        """What the digest covers."""
-        return {
-            "id": str(one.id),
-            "state": one.state,
-            "snoozed_until": one.snoozed_until,
-            "admin": one.admin,
-            "team": one.team,
-            "tags": sorted(mark.tag_id for mark in one.tags),
-            "attributes": one.attributes,
-            "title": one.title,
-            "read": one.read,
-        }
+    def digest(self, resource: str = "conversations") -> str:
+        """SHA-256 over the state of all of them."""
+        total = hashlib.sha256()
+        for _, state in sorted(self.states(resource).items()):
+            total.update(orjson.dumps(state, option=orjson.OPT_SORT_KEYS))
+        return total.hexdigest()
 
     # finding things
 

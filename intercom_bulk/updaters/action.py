@@ -53,9 +53,11 @@ class UpdaterAction:
         *,
         timeout: float,
         exclude: Exclude | None = None,
+        since: int | None = None,
     ) -> None:
         self._updater = updater
         self.max_batch = updater.max_batch
+        self._since = since
         self._keywords = accepted_keywords(updater.perform_action, keywords)
         self._timeout = timeout
         self._exclude = exclude
@@ -79,7 +81,7 @@ class UpdaterAction:
         leave_alone(self._updater, self._exclude, dict(data))
 
     def already_done(self, item: Item) -> bool | None:
-        token = current_call.set(Call(looking=True))
+        token = current_call.set(Call(looking=True, since=self._since))
         try:
             with patience(self._timeout):
                 return self._updater.already_done(item.id)

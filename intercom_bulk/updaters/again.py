@@ -45,8 +45,6 @@ def undo(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
     """Take back what a run did. Raises `UsageError` before anything is sent where there is nothing to go by."""
     store = updater.workspace.store
     parent = _over(store, run_id, updater)
-    if updater.irreversible is not None:
-        raise UsageError(f"Run {run_id} cannot be undone: {updater.irreversible}")
     _refuse_without_before(store, parent)
     begun = _begun_undo(store, parent)
     if begun is not None:
@@ -85,7 +83,8 @@ def _follow(
     make_item = (_reversed if kind == "undo" else _as_meant) if undoes else partial(_anew, updater)
     per_page = 500 if undoes else FEW
     source = EarlierItems(updater.workspace.store, parent, statuses, make_item, per_page=per_page)
-    action = UndoAction(updater, timeout=arguments.timeout)
+    since = _began(updater.workspace.store, parent) if undoes else None
+    action = UndoAction(updater, timeout=arguments.timeout, since=since)
     return Launch(
         updater,
         arguments,
@@ -139,6 +138,14 @@ def _over(store: RunStore, run_id: str, updater: IntercomBulkUpdater) -> RunReco
     if record.title != type(updater).__name__:
         raise UsageError(f"Run {run_id} was made by {record.title}, and this is {type(updater).__name__}.")
     return record
+
+
+def _began(store: RunStore, run_id: str) -> int | None:
+    """When the run began that is taken back; `run_id` may be an undo of it, which is tried again."""
+    record = store.record(run_id)
+    while record.parameters.get("undoes") and record.parent is not None:
+        record = store.record(record.parent)
+    return record.cutoff
 
 
 def _refuse_without_before(store: RunStore, parent: RunRecord) -> None:

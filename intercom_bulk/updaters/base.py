@@ -66,7 +66,9 @@ class IntercomBulkUpdater(ABC):
     process died, and does not show the action, is sent again instead of left for review. It speaks of the
     `perform_action` beside it: a subclass that overrides that has to say it anew."""
     irreversible: str | None = None
-    """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`."""
+    """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`. A run that
+    writes is refused unless the updater was made with `irreversible=True`."""
+    accepts_irreversible = False
     max_batch: int = 1
     """Items that `perform_batch` takes in one call; 1: `perform_action` is called for each."""
     writes_apart = False
@@ -80,10 +82,12 @@ class IntercomBulkUpdater(ABC):
         settings: Settings | None = None,
         region: str | None = None,
         base_url: str | None = None,
+        irreversible: bool = False,
     ) -> None:
         built = settings or Settings.build(
             access_token=access_token, admin_id=admin_id, region=region, base_url=base_url
         )
+        self.accepts_irreversible = irreversible
         self._settings = built
         self._workspace: Workspace | None = None
         self._admin_id = built.admin_id
@@ -174,6 +178,20 @@ class IntercomBulkUpdater(ABC):
         raise UsageError(f"{type(self).__name__} cannot be undone: it has no restore().")
 
     # -- what it gets
+
+    @property
+    def restores(self) -> bool:
+        """Whether `restore()` brings anything back: an undo without that is refused."""
+        return type(self).restore is not IntercomBulkUpdater.restore
+
+    @property
+    def run_began(self) -> int | None:
+        """What the run wrote lies after this second (epoch, by the server's clock), whichever process resumed it.
+
+        Known while an item is read back, and while one is undone: then it is of the run that is taken back.
+        """
+        call = current_call.get()
+        return None if call is None else call.since
 
     def request(
         self,
@@ -362,8 +380,9 @@ class IntercomBulkUpdater(ABC):
         Itself a run: two requests an item; what was changed since is skipped and listed (`changed_since`). An undo of
         that run that was cut short is gone on with. Raises `UsageError`, with nothing sent, where there is no way back.
         """
-        if type(self).restore is IntercomBulkUpdater.restore:
-            raise UsageError(f"{type(self).__name__} cannot be undone: it has no restore().")
+        if not self.restores:
+            why = self.irreversible or f"{type(self).__name__} has no restore()."
+            raise UsageError(f"Run {run_id} cannot be undone: {why}")
         return undo(self, run_id, options or RunOptions())
 
     def bulk_process(

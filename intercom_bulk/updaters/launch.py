@@ -36,7 +36,7 @@ __all__ = ["Arguments", "Launch", "constructor_arguments"]
 SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
 """Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
 
-_WAY = frozenset({"admin_id", "base_url", "region"})
+_WAY = frozenset({"admin_id", "base_url", "irreversible", "region"})
 _UNRECORDED = {"self", "access_token", "settings", "args", "kwargs"}
 
 
@@ -130,6 +130,8 @@ class Launch:
     ) -> None:
         if kind == "update":
             check_sight(updater, arguments.options.exclude)
+        if not (arguments.dry_run or run_id is not None or (recorded or {}).get("undoes")):
+            _refuse_irreversible(updater)
         refuse_netrc(updater.perform_action, updater.base_url)
         self._updater = updater
         self._arguments = arguments
@@ -244,7 +246,11 @@ class Launch:
         earlier = self._earlier
         cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
         action: Action = UpdaterAction(
-            self._updater, arguments.keywords, timeout=arguments.timeout, exclude=arguments.options.exclude
+            self._updater,
+            arguments.keywords,
+            timeout=arguments.timeout,
+            exclude=arguments.options.exclude,
+            since=cutoff,
         )
         options = arguments.options
         return Plan(
@@ -310,6 +316,15 @@ class Launch:
             updated_at=now,
             max_items=self._arguments.max_items,
         )
+
+
+def _refuse_irreversible(updater: IntercomBulkUpdater) -> None:
+    if updater.irreversible is None or updater.accepts_irreversible:
+        return
+    name = type(updater).__name__
+    raise UsageError(
+        f"{name} cannot be undone: {updater.irreversible} Pass irreversible=True to {name} if that is meant."
+    )
 
 
 def _meaning(parameters: Mapping[str, Any]) -> dict[str, Any]:

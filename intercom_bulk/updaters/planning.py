@@ -33,7 +33,7 @@ AND_MORE = "Other side effects."
 _NO_EFFECT = "all of it, for effect() does not tell what each item was before."
 _NO_RESTORE = "all of it, for there is no restore() to bring back what was."
 
-_CONNECTION = frozenset({"base_url", "region"})
+_CONNECTION = frozenset({"base_url", "irreversible", "region"})
 
 
 Launching = Callable[..., "Launch"]
@@ -232,7 +232,7 @@ def _irreversible(updater: IntercomBulkUpdater) -> str | None:
         return updater.irreversible
     if not overrides(updater, "effect"):
         return _NO_EFFECT
-    return None if overrides(updater, "restore") else _NO_RESTORE
+    return None if updater.restores else _NO_RESTORE
 
 
 def _survives(value: object) -> bool:

@@ -29,8 +29,10 @@ class UndoAction:
     max_batch = 1
     idempotent = True
 
-    def __init__(self, updater: IntercomBulkUpdater, *, timeout: float) -> None:
+    def __init__(self, updater: IntercomBulkUpdater, *, timeout: float, since: int | None = None) -> None:
+        """`since`: when the run that is taken back began (epoch seconds, by the server's clock)."""
         self._updater = updater
+        self._since = since
         self._timeout = timeout
 
     def prepare(self) -> None:
@@ -42,14 +44,14 @@ class UndoAction:
     def already_done(self, item: Item) -> bool | None:
         if item.effect is None:
             return None
-        with self._calling(Call(looking=True)):
+        with self._calling(Call(looking=True, since=self._since)):
             return _holds(self._fields(item), item.effect.after)
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
         return [self._settled(item) for item in batch]
 
     def _settled(self, item: Item) -> Receipt | Exception:
-        call = Call()
+        call = Call(since=self._since)
         try:
             with self._calling(call):
                 note = self._restore(item)

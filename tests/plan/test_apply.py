@@ -92,8 +92,11 @@ def test_an_assignee_changed_meanwhile_is_not_overwritten(start: Start) -> None:
 def test_what_cannot_be_compared_must_not_have_changed_at_all(start: Start) -> None:
     """Notes: the second apply finds that every item was changed, by the first one."""
     sandbox = start(conversations=25, days=5)
-    noter = Noter(**sandbox.settings_kwargs())
-    plan = noter.plan(team_id=sandbox.inbox_id, body="Checked.")
+    cautious = Noter(**sandbox.settings_kwargs())
+    plan = cautious.plan(team_id=sandbox.inbox_id, body="Checked.")
+    with pytest.raises(UsageError, match="Pass irreversible=True to Noter"):
+        cautious.apply(plan.path, digest=plan.digest, options=QUICK)
+    noter = Noter(irreversible=True, **sandbox.settings_kwargs())
     ids = [entry.id for entry in plan.entries()]
     Desk(sandbox).close(ids[4])
     others = sandbox.effects()
