@@ -45,10 +45,21 @@ _ROOMS = {
     "updaters.assigning": ("Assigner",),
     "updaters.attributes": ("CustomAttributeUpdater",),
     "updaters.base": ("IntercomBulkUpdater",),
+    "updaters.companies": ("CompanyDeleter", "CompanyEditor", "CompanyUpdater"),
     "updaters.compat": ("bulk_close", "bulk_close_hybrid", "bulk_close_maximal"),
+    "updaters.contacts": (
+        "ContactArchiver",
+        "ContactBlocker",
+        "ContactDeleter",
+        "ContactEditor",
+        "ContactUnarchiver",
+        "ContactUpdater",
+    ),
     "updaters.conversations": ("ConversationCloser", "ConversationUpdater", "StateChanger"),
     "updaters.details": ("ReadMarker", "TitleSetter"),
     "updaters.history": ("Runs", "StoredRun"),
+    "updaters.memberships": ("CompanyAttacher", "CompanyDetacher"),
+    "updaters.subscriptions": ("Subscriber", "Unsubscriber"),
     "updaters.tags": ("TagAssigner", "Untagger"),
 }
 _HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}

@@ -36,16 +36,38 @@ from intercom_bulk.settings import Settings
 from intercom_bulk.updaters.assigning import Assigner
 from intercom_bulk.updaters.attributes import CustomAttributeUpdater
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.companies import CompanyDeleter, CompanyEditor, CompanyUpdater
 from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
+from intercom_bulk.updaters.contacts import (
+    ContactArchiver,
+    ContactBlocker,
+    ContactDeleter,
+    ContactEditor,
+    ContactUnarchiver,
+    ContactUpdater,
+)
 from intercom_bulk.updaters.conversations import ConversationCloser, ConversationUpdater, StateChanger
 from intercom_bulk.updaters.details import ReadMarker, TitleSetter
 from intercom_bulk.updaters.history import Runs, StoredRun
+from intercom_bulk.updaters.memberships import CompanyAttacher, CompanyDetacher
+from intercom_bulk.updaters.subscriptions import Subscriber, Unsubscriber
 from intercom_bulk.updaters.tags import TagAssigner, Untagger
 
 __all__ = [
     "ApiError",
     "Assigner",
     "ChangedSince",
+    "CompanyAttacher",
+    "CompanyDeleter",
+    "CompanyDetacher",
+    "CompanyEditor",
+    "CompanyUpdater",
+    "ContactArchiver",
+    "ContactBlocker",
+    "ContactDeleter",
+    "ContactEditor",
+    "ContactUnarchiver",
+    "ContactUpdater",
     "ConversationCloser",
     "ConversationUpdater",
     "CustomAttributeUpdater",
@@ -84,6 +106,7 @@ __all__ = [
     "Status",
     "Stopped",
     "StoredRun",
+    "Subscriber",
     "Summary",
     "TagAssigner",
     "TitleSetter",
@@ -91,6 +114,7 @@ __all__ = [
     "Unauthorized",
     "UnknownNameError",
     "UnknownRun",
+    "Unsubscriber",
     "Untagger",
     "UsageError",
     "bulk_close",

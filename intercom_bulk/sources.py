@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import SORT_KEY, RawPage, Search, read_page
 from intercom_bulk.api.query import both
+from intercom_bulk.api.scroll import Scroll
 from intercom_bulk.errors import SearchError, SearchLoop, SearchUnordered
 from intercom_bulk.runs.model import Item, Page, Slice
 
@@ -52,26 +53,35 @@ class SearchSource:
         self._cutoff = cutoff
         self._timeout = timeout
         self._can_bound = search.endpoint.by_second and both(dict(search.query), *_bounds(0, cutoff)) is not None
+        self._scroll = Scroll(client, attempts, search) if search.endpoint.style == "scroll" else None
         self._cursors: dict[str, set[str]] = {}
         self._last_ids: dict[str, frozenset[str]] = {}
 
     def open(self) -> Sequence[Slice]:
         self._cursors.clear()
         self._last_ids.clear()
+        if self._scroll is not None:
+            self._scroll.begin()
         return [Slice("0", hi=self._cutoff, until=self._cutoff) if self._can_bound else Slice("0")]
 
     def read(self, part: Slice) -> Page:
         """One page of a slice. Raises `SearchLoop` or `SearchUnordered` where the walk cannot be trusted."""
         bounded = self._bounded(part)
         with patience(self._timeout):
-            raw = self._attempts.call(lambda: read_page(self._client, bounded, part.cursor), resend=True)
+            raw = self._raw(bounded, part)
         position = self._checked_order(part, raw)
-        self._check_loop(part, raw)
+        if self._scroll is None:
+            self._check_loop(part, raw)
         after = replace(
             part, cursor=raw.cursor, position=position, pages=part.pages + 1, done=raw.cursor is None or not raw.items
         )
         items = [Item(self._id_of(entry), entry) for entry in raw.items if self._is_in(part, entry)]
         return Page(items, after, raw.total if self._is_whole(part) else None)
+
+    def _raw(self, search: Search, part: Slice) -> RawPage:
+        if self._scroll is not None:
+            return self._scroll.read(part.cursor)  # it looks after itself: it may begin again, under one parameter
+        return self._attempts.call(lambda: read_page(self._client, search, part.cursor), resend=True)
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
         """The rest of a slice in two halves of time, or None where that is not possible or not worth it."""

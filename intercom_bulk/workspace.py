@@ -93,9 +93,9 @@ class Workspace:
         finally:
             self._probe_lock.release()
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **params: str) -> dict[str, Any]:
         """Read one thing; repeated until it is there or cannot be."""
-        return self.reads.call(lambda: self.client.send("GET", path), resend=True).body
+        return self.reads.call(lambda: self.client.send("GET", path, params=params), resend=True).body
 
     @property
     def store(self) -> RunStore:

@@ -9,7 +9,8 @@ import orjson
 from intercom_bulk.sandbox import documents
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
 from intercom_bulk.sandbox.companies import list_page
-from intercom_bulk.sandbox.directory import SUBSCRIPTIONS, subscription
+from intercom_bulk.sandbox.directory import subscription
+from intercom_bulk.sandbox.population import SUBSCRIPTIONS
 from intercom_bulk.sandbox.searching import list_by_cursor
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _TEXTS = ("name", "email", "phone", "external_id", "role", "owner_id")
+_FIELDS = ("last_seen_at", "unsubscribed_from_emails")
 _MOST_COMPANIES = 1000
 
 
@@ -93,38 +95,43 @@ def put_contact(workspace: Workspace, call: Call) -> Answer:
     for name in _TEXTS:
         if name in body:
             setattr(one, name, None if body[name] is None else str(body[name]))
-    if "unsubscribed_from_emails" in body:
-        one.fields = {**one.fields, "unsubscribed_from_emails": bool(body["unsubscribed_from_emails"])}
+    fields = {**one.fields, **{name: body[name] for name in _FIELDS if name in body}}
+    one.fields = {name: value for name, value in fields.items() if value}
+    if "signed_up_at" in body:
+        one.signed_up_at = body["signed_up_at"]
     merged = {**one.attributes, **attributes}
     one.attributes = {name: value for name, value in merged.items() if value is not None}
     return ok(documents.contact(workspace, one))
 
 
 def delete_contact(workspace: Workspace, call: Call) -> Answer:
-    """DELETE /contacts/{id}."""
-    one = workspace.contact(call.ids[0])
+    """DELETE /contacts/{id}: also of one that is archived."""
+    one = workspace.contact(call.ids[0], archived=True)
     workspace.remove(one, call.now)
     return ok({"id": one.id, "external_id": one.external_id, "type": "contact", "deleted": True})
 
 
 def archive(workspace: Workspace, call: Call) -> Answer:
-    """POST /contacts/{id}/archive: it leaves search and lists."""
+    """POST /contacts/{id}/archive: it leaves search and lists, and its own path answers 404 (intercom-ruby #561)."""
     return _flag(workspace, call, archived=True, shown={"archived": True})
 
 
 def unarchive(workspace: Workspace, call: Call) -> Answer:
-    """POST /contacts/{id}/unarchive."""
+    """POST /contacts/{id}/unarchive: not of one that was merged into another."""
+    found = workspace.contacts.get(call.ids[0])
+    if found is not None and found.merged_into:
+        raise Problem(400, "bad_request", "User has been merged and is not restorable.")
     return _flag(workspace, call, archived=False, shown={"archived": False})
 
 
 def block(workspace: Workspace, call: Call) -> Answer:
     """POST /contacts/{id}/block: no way back."""
-    workspace.contact(call.ids[0]).blocked = True
+    workspace.contact(call.ids[0], archived=True).blocked = True
     return _flag(workspace, call, archived=True, shown={"blocked": True})
 
 
 def _flag(workspace: Workspace, call: Call, *, archived: bool, shown: dict[str, bool]) -> Answer:
-    one = workspace.contact(call.ids[0])
+    one = workspace.contact(call.ids[0], archived=True)
     workspace.changing(one, call.now)
     workspace.effect(one)
     one.archived, one.updated_at = archived, int(call.now)
@@ -229,6 +236,7 @@ def list_subscriptions(workspace: Workspace, call: Call) -> Answer:
 
 def subscribe(workspace: Workspace, call: Call) -> Answer:
     """POST /contacts/{id}/subscriptions."""
+    call.text("consent_type")
     return _subscribe(workspace, call, call.text("id"), on=True)
 
 

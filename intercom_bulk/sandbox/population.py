@@ -10,7 +10,16 @@ from intercom_bulk.sandbox.records import Admin, Company, Contact, Conversation,
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.options import SandboxOptions
 
-__all__ = ["ADMINS", "ATTRIBUTES", "OTHER_TEAMS", "TAGS", "TICKET_STATES", "TICKET_TYPES", "Population"]
+__all__ = [
+    "ADMINS",
+    "ATTRIBUTES",
+    "OTHER_TEAMS",
+    "SUBSCRIPTIONS",
+    "TAGS",
+    "TICKET_STATES",
+    "TICKET_TYPES",
+    "Population",
+]
 
 ADMINS = (("780", "Ann Archer"), ("781", "Ben Brook"), ("782", "Cleo Cray"), ("783", "Dan Dale"))
 OTHER_TEAMS = (("5017692", "Billing"), ("5017693", "Sales"))
@@ -27,6 +36,7 @@ ATTRIBUTES = {
     "company": {"industry": "string", "seats": "integer"},
     "ticket": {"_default_title_": "string", "_default_description_": "string", "severity": "string"},
 }
+SUBSCRIPTIONS = {"37846": ("Newsletters", "opt_out"), "37847": ("Product news", "opt_in")}
 TICKET_TYPES = (("95", "Bug report", "Customer"), ("96", "Internal task", "Back-office"))
 TICKET_STATES = (("8537", "submitted"), ("8538", "in_progress"), ("8539", "waiting_on_customer"), ("8540", "resolved"))
 _DAY = 86_400
@@ -120,6 +130,7 @@ class Population:
         made.updated_at, made.last_request_at = made.created_at, made.created_at
         made.company_id, made.name, made.plan = f"company-{number}", f"Company {number}", None
         made.user_count, made.tags, made.attributes, made.effects = 1 + number % 7, (), _EMPTY, 0
+        made.fields = _EMPTY
         return made
 
     def tickets(self, contacts: list[str]) -> dict[int, Ticket]:

@@ -159,9 +159,10 @@ class Contact(Record):
 class Company(Record):
     """A company; `company_id` is the customer's own id of it and never changes."""
 
-    __slots__ = ("company_id", "last_request_at", "name", "plan", "user_count")
+    __slots__ = ("company_id", "fields", "last_request_at", "name", "plan", "user_count")
 
     company_id: str
+    fields: dict[str, Any]
     last_request_at: int | None
     name: str
     plan: str | None

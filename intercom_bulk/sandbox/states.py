@@ -24,7 +24,7 @@ def state_of(record: Record) -> dict[str, Any]:
         case Ticket():
             return {**shared, **_ticket(record)}
         case Company():
-            return {**shared, "name": record.name, "plan": record.plan}
+            return {**shared, "name": record.name, "plan": record.plan, "fields": record.fields}
     return shared
 
 
@@ -52,6 +52,7 @@ def _contact(one: Contact) -> dict[str, Any]:
         "owner_id": one.owner_id,
         "phone": one.phone,
         "role": one.role,
+        "signed_up_at": one.signed_up_at,
         "subscriptions": sorted(one.subscriptions),
     }
 

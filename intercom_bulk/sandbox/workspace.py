@@ -193,10 +193,13 @@ class Workspace:
             raise Problem(404, "not_found", "Resource Not Found")
         return found
 
-    def contact(self, segment: str) -> Contact:
-        """The contact of a path segment; 404 where it never was, 410 where it was merged."""
+    def contact(self, segment: str, *, archived: bool = False) -> Contact:
+        """The contact of a path segment; 404 where it never was, 410 where it was merged.
+
+        One that is archived is not found either, but by what may be done to it (`archived`).
+        """
         found = self.contacts.get(segment)
-        if found is None:
+        if found is None or (found.archived and not archived):
             raise Problem(404, "not_found", "User Not Found")
         if found.merged_into:
             link = f'</contacts/{found.merged_into}>; rel="canonical"'.encode()
