@@ -47,11 +47,15 @@ class CompanyAttacher(ContactUpdater):
         except (Gone, ItemIdError):
             pass  # not one of Intercom's ids: the id by which you know it?
         try:
-            return str(self.workspace.get("companies", company_id=company)["id"])
-        except (Gone, KeyError):
-            raise UnknownNameError(
-                f"The workspace has no company {company[:80]!r}: give Intercom's id of it, or your own company_id."
-            ) from None
+            answer = self.workspace.get("companies", company_id=company)
+        except Gone:
+            answer = {}
+        found = [one for one in answer.get("data", [answer]) if str(one.get("company_id")) == company]
+        if len(found) == 1:
+            return str(found[0]["id"])
+        raise UnknownNameError(
+            f"The workspace has no company {company[:80]!r}: give Intercom's id of it, or your own company_id."
+        )
 
     def prepare(self) -> None:
         super().prepare()

@@ -58,7 +58,7 @@ CASES = (
         name="companies edit",
         make=lambda **c: CompanyEditor(
             fields={"name": "Acme", "plan": "Gold", "size": 5, "website": "https://acme.example"},
-            attributes={"industry": "Steel", "seats": 9},
+            attributes={"industry": "Steel"},
             **c,
         ),
         on="companies",
