@@ -87,27 +87,31 @@ class Scroll:
         return self._opened(page, now)
 
     def _first(self) -> RawPage:
-        clock = self._attempts.clock
-        until, pause = clock.monotonic() + BUSY_FOR, 0.25
+        clock, pause, lost = self._attempts.clock, 0.25, 0
+        until = clock.monotonic() + BUSY_FOR
         while True:
             try:
                 return self._opened(self._page(None), None)
             except (Rejected, Transient) as error:
-                last, is_busy = error, error.code == "scroll_exists"
-                if not is_busy and not (isinstance(error, Transient) and error.sent):
+                lost += self._is_lost(error)
+                if lost >= BREAKS:
                     raise
-            if clock.monotonic() + pause > until:
-                break
-            if pause == 0.25:
-                logger.warning("%s: %s; trying for up to %d s", self._path, last, BUSY_FOR)
+                if error.code != "scroll_exists":
+                    until = clock.monotonic() + BUSY_FOR  # it may have been opened for us all the same, and lives on
+                elif clock.monotonic() + pause > until:
+                    raise SearchError(_BUSY) from error
+                if pause == 0.25:
+                    logger.warning("%s: %s; trying for up to %d s", self._path, error, BUSY_FOR)
             clock.sleep(pause)
             pause = min(2 * pause, ASK_EVERY)
-        if not is_busy:
-            raise last
-        raise SearchError(
-            f"Another scroll over the companies has been open for {BUSY_FOR:.0f} s, and a workspace has only one at a"
-            ' time: wait until the other integration is through, or list them with source="list".'
-        ) from last
+
+    def _is_lost(self, error: Rejected | Transient) -> bool:
+        """Whether an answer was lost, not refused: then the same may be asked again. Raises what is neither."""
+        if error.code == "scroll_exists":
+            return False
+        if isinstance(error, Transient) and error.sent:
+            return True
+        raise error
 
     def _page(self, cursor: str | None) -> RawPage:
         """An answer that was lost may have moved the scroll on: nothing is sent again that arrived."""
@@ -136,6 +140,12 @@ class Scroll:
                 f"{self._path} broke off {BREAKS} times without getting past page {self._farthest} ({error}): try"
                 ' later, or list the companies with source="list".'
             ) from error
+
+
+_BUSY = (
+    f"Another scroll over the companies has been open for {BUSY_FOR:.0f} s, and a workspace has only one at a time:"
+    ' wait until the other integration is through, or list them with source="list".'
+)
 
 
 def _is_broken(error: ApiError) -> bool:
