@@ -56,11 +56,24 @@ _ROOMS = {
         "ContactUpdater",
     ),
     "updaters.conversations": ("ConversationCloser", "ConversationUpdater", "StateChanger"),
+    "updaters.converting": ("TicketConverter",),
     "updaters.details": ("ReadMarker", "TitleSetter"),
     "updaters.history": ("Runs", "StoredRun"),
     "updaters.memberships": ("CompanyAttacher", "CompanyDetacher"),
+    "updaters.participants": ("ContactAttacher", "ContactDetacher"),
+    "updaters.removal": ("ConversationDeleter", "ConversationRedactor", "TicketDeleter"),
     "updaters.subscriptions": ("Subscriber", "Unsubscriber"),
     "updaters.tags": ("TagAssigner", "Untagger"),
+    "updaters.tickets": (
+        "TicketAssigner",
+        "TicketAttributeSetter",
+        "TicketCloser",
+        "TicketOpener",
+        "TicketSnoozer",
+        "TicketStateSetter",
+        "TicketUpdater",
+    ),
+    "updaters.words": ("NoteAdder", "Replier"),
 }
 _HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 

@@ -47,11 +47,24 @@ from intercom_bulk.updaters.contacts import (
     ContactUpdater,
 )
 from intercom_bulk.updaters.conversations import ConversationCloser, ConversationUpdater, StateChanger
+from intercom_bulk.updaters.converting import TicketConverter
 from intercom_bulk.updaters.details import ReadMarker, TitleSetter
 from intercom_bulk.updaters.history import Runs, StoredRun
 from intercom_bulk.updaters.memberships import CompanyAttacher, CompanyDetacher
+from intercom_bulk.updaters.participants import ContactAttacher, ContactDetacher
+from intercom_bulk.updaters.removal import ConversationDeleter, ConversationRedactor, TicketDeleter
 from intercom_bulk.updaters.subscriptions import Subscriber, Unsubscriber
 from intercom_bulk.updaters.tags import TagAssigner, Untagger
+from intercom_bulk.updaters.tickets import (
+    TicketAssigner,
+    TicketAttributeSetter,
+    TicketCloser,
+    TicketOpener,
+    TicketSnoozer,
+    TicketStateSetter,
+    TicketUpdater,
+)
+from intercom_bulk.updaters.words import NoteAdder, Replier
 
 __all__ = [
     "ApiError",
@@ -63,12 +76,16 @@ __all__ = [
     "CompanyEditor",
     "CompanyUpdater",
     "ContactArchiver",
+    "ContactAttacher",
     "ContactBlocker",
     "ContactDeleter",
+    "ContactDetacher",
     "ContactEditor",
     "ContactUnarchiver",
     "ContactUpdater",
     "ConversationCloser",
+    "ConversationDeleter",
+    "ConversationRedactor",
     "ConversationUpdater",
     "CustomAttributeUpdater",
     "Effect",
@@ -80,6 +97,7 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "NoteAdder",
     "Outcome",
     "OutcomeStream",
     "PlanFile",
@@ -91,6 +109,7 @@ __all__ = [
     "RateLimited",
     "ReadMarker",
     "Rejected",
+    "Replier",
     "Run",
     "RunBusy",
     "RunOptions",
@@ -109,6 +128,15 @@ __all__ = [
     "Subscriber",
     "Summary",
     "TagAssigner",
+    "TicketAssigner",
+    "TicketAttributeSetter",
+    "TicketCloser",
+    "TicketConverter",
+    "TicketDeleter",
+    "TicketOpener",
+    "TicketSnoozer",
+    "TicketStateSetter",
+    "TicketUpdater",
     "TitleSetter",
     "Transient",
     "Unauthorized",

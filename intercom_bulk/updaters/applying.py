@@ -149,7 +149,7 @@ class _Checklist:
         effect = self._updater.effect(dict(data))
         if effect is not None and effect.is_done:
             raise LeftAlone("It already is as this run would leave it.", code="already_done")
-        reason = _moved(entry, effect, data)
+        reason = _moved(entry, None if self._updater.appends else effect, data)
         if reason is not None:
             raise ChangedSince(reason, code="moved")
         leave_alone(self._updater, self._exclude, dict(data))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import UsageError
 from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.contacts import is_no_more
 from intercom_bulk.updaters.fields import as_left, checked_fields, field_effect, flat, put_body
+from intercom_bulk.updaters.removal import is_gone
 from intercom_bulk.updaters.searched import company_query
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class CompanyDeleter(CompanyUpdater):
 
     def already_done(self, item_id: str) -> bool:
         """The deletion comes some time after its answer: a company that is there still is deleted once more."""
-        return is_no_more(self, item_id)
+        return is_gone(self, item_id)
 
     def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
         yield from super().side_effects(item)

@@ -10,6 +10,7 @@ from intercom_bulk.errors import Gone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.fields import as_left, checked_fields, field_effect, flat, put_body
+from intercom_bulk.updaters.removal import MERGED, is_gone
 from intercom_bulk.updaters.searched import contact_query
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = [
     "ContactEditor",
     "ContactUnarchiver",
     "ContactUpdater",
-    "is_no_more",
 ]
 
 KINDS: Mapping[str, tuple[type, ...]] = {
@@ -37,7 +37,6 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "unsubscribed_from_emails": (bool,),
 }
 """OpenAPI 2.16, update_contact_request; without what the contact does not show again (avatar, email_verified)."""
-MERGED = 410
 
 
 class ContactUpdater(IntercomBulkUpdater):
@@ -172,7 +171,7 @@ class ContactBlocker(ContactUpdater):
 
     def already_done(self, item_id: str) -> bool | None:
         """A contact does not show that it is blocked: only its absence tells."""
-        return is_no_more(self, item_id) or None
+        return is_gone(self, item_id) or None
 
     def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
         yield from super().side_effects(item)
@@ -189,18 +188,7 @@ class ContactDeleter(ContactUpdater):
         return self.request("DELETE", f"contacts/{segment(item_id)}")
 
     def already_done(self, item_id: str) -> bool:
-        return is_no_more(self, item_id)
-
-
-def is_no_more(updater: IntercomBulkUpdater, item_id: str) -> bool:
-    """Whether an item's own path answers 404. Raises `Gone` for a contact that was merged: that was somebody else."""
-    try:
-        updater.read_item(item_id)
-    except Gone as error:
-        if error.status == MERGED:
-            raise
-        return True
-    return False
+        return is_gone(self, item_id)
 
 
 def _shown(name: str, value: Any) -> Any:

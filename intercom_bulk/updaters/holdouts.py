@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = [
+    "CUSTOMERS",
+    "TO_CUSTOMER",
     "check_sight",
     "collection_of",
     "customer_wrote_at",
@@ -23,6 +25,7 @@ __all__ = [
     "overrides",
 ]
 
+TO_CUSTOMER = "The text goes to the customer."
 CUSTOMERS = frozenset({"user", "lead", "contact"})
 SLA_OVER = frozenset({None, "hit", "cancelled"})
 """OpenAPI 2.16, `sla_applied`: "missed" is only said at a teammate's next reply, so a missed one still matters."""
@@ -103,7 +106,7 @@ def of_an_assignment(item: Mapping[str, Any]) -> Iterable[str]:
 def of_words(item: Mapping[str, Any], *, to_customer: bool) -> Iterable[str]:
     """What a body, a comment (`to_customer`) or an internal note causes beside."""
     if to_customer:
-        yield "The text goes to the customer."
+        yield TO_CUSTOMER
     if item.get("state") == "snoozed":
         yield "It is snoozed: this wakes it."
 

@@ -57,9 +57,8 @@ class Subscriber(ContactUpdater):
     def _type(self) -> tuple[str, str]:
         """Its id and the consent that it is about; looked up once. Raises `UnknownNameError`."""
         if self._known is None:
-            directory = self.workspace.directory
-            found = directory.resolve("subscription", self.subscription)
-            self._known = found, str((directory.entry("subscription", found) or {}).get("consent_type"))
+            found = self.workspace.directory.entry("subscription", self.subscription)
+            self._known = str(found["id"]), str(found.get("consent_type"))
         return self._known
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
