@@ -27,7 +27,8 @@ def tagged(sandbox: Sandbox, person: Person) -> None:
 
 def known(sandbox: Sandbox, person: Person) -> None:
     for number, item_id in enumerate(sandbox.states("companies")):
-        body = {"plan": "free", "size": number, "custom_attributes": {"industry": "Trade", "seats": number}}
+        attributes = {"industry": "Trade", "seats": number}
+        body = {"plan": "free", "size": number, "website": "https://old.example", "custom_attributes": attributes}
         person.ask("PUT", f"/companies/{item_id}", body)
 
 

@@ -50,6 +50,7 @@ EXTRAS = {
 NULLED = re.compile(r"PUT \S+ request body/\S+: null is not of type")
 """An undo takes away what was not there before with null: no operation describes another way (intercom-api.md 6.1)."""
 
+QUICK = RunOptions(settle=0.2)
 every = pytest.mark.parametrize("case", CASES, ids=str)
 
 
@@ -59,7 +60,7 @@ def made(case: Case, sandbox: Sandbox, **connection: Any) -> IntercomBulkUpdater
 
 def arguments(case: Case, sandbox: Sandbox) -> dict[str, Any]:
     """Keywords of a run. Doubts are looked at soon: the sandbox is done with a request after milliseconds."""
-    wanted: dict[str, Any] = {"settle": 0.2}
+    wanted: dict[str, Any] = {"settle": QUICK.settle}
     if case.ids is not None:
         wanted["source"] = case.ids(sandbox)
     return {**case.search, "options": RunOptions(**wanted)}
@@ -176,7 +177,7 @@ def test_a_stopped_run_is_resumed_from_its_record_alone(case: Case, prepared: Pr
     first = outcomes.summary()
     assert first.state is RunState.STOPPED
     runs = Runs(Settings.build(**sandbox.settings_kwargs()))
-    last = runs.resume(first.run_id, options=keywords["options"]).result()
+    last = runs.resume(first.run_id, options=QUICK).result()
     assert last.state in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}
     settled = {outcome.item_id: outcome for outcome in runs.outcomes(first.run_id)}
     done = ids(settled, Status.DONE)
