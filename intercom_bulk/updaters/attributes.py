@@ -59,6 +59,9 @@ class CustomAttributeUpdater(ConversationUpdater):
         held = item.get("custom_attributes") or {}
         return Effect({name: held.get(name) for name in self.attributes}, self.attributes)
 
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "custom_attributes": {**(item.get("custom_attributes") or {}), **fields}}
+
 
 def checked_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Names and plain values. Raises `UsageError`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import UsageError
 from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.fields import as_left, checked_fields, field_effect, flat, put_body
+from intercom_bulk.updaters.fields import checked_fields, field_effect, flat, put_body, with_fields
 from intercom_bulk.updaters.removal import is_gone
 from intercom_bulk.updaters.searched import company_query
 
@@ -80,8 +80,8 @@ class CompanyEditor(CompanyUpdater):
     def effect(self, item: dict[str, Any]) -> Effect:
         return field_effect(item, self.wanted, _shown)
 
-    def as_left(self, item: dict[str, Any]) -> dict[str, Any]:
-        return as_left(item, self.wanted)
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        return with_fields(item, fields)
 
     def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """The old values; null where there was none."""

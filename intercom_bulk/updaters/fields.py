@@ -10,7 +10,7 @@ from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.attributes import checked_attributes
 
-__all__ = ["as_left", "checked_fields", "field_effect", "flat", "put_body"]
+__all__ = ["checked_fields", "field_effect", "flat", "put_body", "with_fields"]
 
 ATTRIBUTE = "custom_attributes."
 """What a custom attribute's name begins with among the fields of an effect."""
@@ -60,8 +60,8 @@ def field_effect(
     return Effect(before, wanted)
 
 
-def as_left(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def with_fields(item: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The item once they are set."""
-    body = put_body(wanted)
+    body = put_body(values)
     attributes = {**(item.get("custom_attributes") or {}), **body.pop("custom_attributes", {})}
     return {**item, **body, "custom_attributes": attributes}

@@ -79,8 +79,8 @@ class CompanyAttacher(ContactUpdater):
         attached = held(item.get("companies"), self.intercom_id)
         return None if attached is None else Effect({"attached": attached}, {"attached": self.attaches})
 
-    def as_left(self, item: dict[str, Any]) -> dict[str, Any]:
-        return {**item, "companies": with_entry(item.get("companies"), self.intercom_id, present=self.attaches)}
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "companies": with_entry(item.get("companies"), self.intercom_id, present=fields["attached"])}
 
     def read_item(self, item_id: str) -> dict[str, Any]:
         """A contact shows ten of its companies; where it has more they are listed, up to the one that matters."""

@@ -82,9 +82,9 @@ class Subscriber(ContactUpdater):
         attached = held(item.get(LISTS[consent]), known)
         return None if attached is None else Effect({"attached": attached}, {"attached": self.attaches})
 
-    def as_left(self, item: dict[str, Any]) -> dict[str, Any]:
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
         known, consent = self._type()
-        return {**item, LISTS[consent]: with_entry(item.get(LISTS[consent]), known, present=self.attaches)}
+        return {**item, LISTS[consent]: with_entry(item.get(LISTS[consent]), known, present=fields["attached"])}
 
     def read_item(self, item_id: str) -> dict[str, Any]:
         """What a contact shows of its subscriptions stops at ten; its own list of them does not."""

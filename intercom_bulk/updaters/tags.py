@@ -77,6 +77,9 @@ class TagAssigner(ConversationUpdater):
         tags = {str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []}
         return Effect({"tags": sorted(tags)}, {"tags": sorted(self._changed(tags))})
 
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "tags": {"type": "tag.list", "tags": [{"type": "tag", "id": tag} for tag in fields["tags"]]}}
+
     def _changed(self, tags: set[str]) -> set[str]:
         return tags | {self.tag_id}
 

@@ -17,11 +17,13 @@ from intercom_bulk import (
     ContactEditor,
     ContactUnarchiver,
     ContactUpdater,
+    CustomAttributeUpdater,
     Gone,
     Rejected,
     RunOptions,
     Status,
     Subscriber,
+    TagAssigner,
     UnknownNameError,
     UsageError,
 )
@@ -180,3 +182,27 @@ def test_companies_beyond_the_ten_that_a_contact_shows_are_read(start: Start) ->
     assert updater.already_done(item_id) is False
     updater.perform_action(item_id)
     assert updater.already_done(item_id) is True
+
+
+def test_the_item_as_an_updater_leaves_it_is_done_for_that_updater(start: Start) -> None:
+    """What the next of several steps is shown."""
+    sandbox = start(contacts=1)
+    connection = sandbox.settings_kwargs()
+    person, contact = Person(sandbox), next(iter(sandbox.states("contacts")))
+    item = person.ask("GET", f"/contacts/{contact}")
+    company = person.ask("GET", f"/companies/{next(iter(sandbox.states('companies')))}")
+    for updater, shown in (
+        (ContactEditor(fields={"name": "Jo"}, attributes={"plan": "pro"}, owner="Ben Brook", **connection), item),
+        (CompanyEditor(fields={"plan": "Gold"}, attributes={"seats": 3}, **connection), company),
+        (Subscriber(subscription="Product news", **connection), item),
+        (CompanyAttacher(company="company-1", **connection), item),
+        (TagAssigner(tag="vip", on="contacts", **connection), item),
+        (CustomAttributeUpdater(attributes={"plan": "pro"}, on="contacts", **connection), item),
+    ):
+        effect = updater.effect(shown)
+        assert effect is not None
+        assert not effect.is_done
+        left = updater.effect(updater.with_fields(shown, effect.after))
+        assert left is not None
+        assert left.is_done
+        assert updater.effect(updater.with_fields(shown, effect.before)) == effect
