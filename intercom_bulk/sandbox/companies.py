@@ -80,7 +80,7 @@ def list_page(records: list[Any], page: int, size: int, path: str, call: Call, d
 def scroll(workspace: Workspace, call: Call) -> Answer:
     """GET /companies/scroll: one at a time per workspace; it dies after a minute without use, or at its end.
 
-    Every answer moves it on, also one that is lost on its way.
+    Every answer moves it on, also one that is lost on its way. It shows what there was when it was opened.
     """
     given, current = call.query.get("scroll_param"), workspace.scroll
     if current is not None and call.now - current[1] >= workspace.options.scroll_idle_s:
@@ -88,12 +88,12 @@ def scroll(workspace: Workspace, call: Call) -> Answer:
     if not given:
         if current is not None:
             raise Problem(400, "scroll_exists", "scroll already exists for this workspace")
-        current = (str(uuid.uuid4()), call.now, 0)
+        current = (str(uuid.uuid4()), call.now, [one.snapshot() for one in workspace.companies.values()])
     elif current is None or current[0] != given:
         raise Problem(404, "not_found", "scroll parameter not found")
-    name, _, start = current
-    listed = list(workspace.companies.values())[start : start + workspace.options.scroll_page]
-    workspace.scroll = (name, call.now, start + len(listed)) if listed else None
+    name, _, left = current
+    listed, left = left[: workspace.options.scroll_page], left[workspace.options.scroll_page :]
+    workspace.scroll = (name, call.now, left) if listed else None
     shown = [documents.company(workspace, one) for one in listed]
     return ok({"type": "list", "data": shown, "pages": None, "total_count": None, "scroll_param": name})
 

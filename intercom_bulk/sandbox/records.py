@@ -6,7 +6,7 @@ is therefore a true picture of it at one moment, which is what a lagging search 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 __all__ = ["Admin", "Company", "Contact", "Conversation", "Part", "Record", "TagMark", "Ticket", "TicketState"]
 
@@ -65,7 +65,7 @@ class Record:
     attributes: dict[str, Any]
     effects: int
 
-    def snapshot(self) -> Record:
+    def snapshot(self) -> Self:
         """The record as it is now; later changes do not reach it."""
         twin = object.__new__(type(self))
         for owner in type(self).__mro__:

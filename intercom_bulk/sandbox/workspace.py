@@ -18,7 +18,7 @@ from intercom_bulk.sandbox.answers import Problem
 from intercom_bulk.sandbox.clock import SandboxClock
 from intercom_bulk.sandbox.index import Index
 from intercom_bulk.sandbox.population import ATTRIBUTES, OTHER_TEAMS, TAGS, Population
-from intercom_bulk.sandbox.records import Contact, Conversation, Part, Record, TagMark, Ticket
+from intercom_bulk.sandbox.records import Company, Contact, Conversation, Part, Record, TagMark, Ticket
 from intercom_bulk.sandbox.states import state_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Workspace:
         self.tags = dict(TAGS)
         self.attributes = {model: dict(kinds) for model, kinds in ATTRIBUTES.items()}
         self.deleted: list[tuple[str, int, bool]] = []
-        self.scroll: tuple[str, float, int] | None = None
+        self.scroll: tuple[str, float, list[Company]] | None = None
         self.zone = _zone(options.timezone)
         self._part_id = _PART_IDS
         self._tag_id = 900

@@ -93,10 +93,19 @@ class CompanyDeleter(CompanyUpdater):
     """Deletes companies: they are archived and their contacts detached, some time after Intercom's answer.
 
     Integrations that sync companies (Salesforce, Chargebee ...) make them anew (OpenAPI 2.16, DELETE /companies/{id}).
+    Companies are scrolled here, never listed: each one that is deleted would move the pages behind it.
     """
 
     idempotent = True
     irreversible = "Intercom's API cannot bring a deleted company back, nor its contacts into it."
+
+    def __init__(
+        self, access_token: str | None = None, admin_id: str | int | None = None, *, source: str = "scroll",
+        **connection: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(access_token, admin_id, source=source, **connection)
+        if source != "scroll":
+            raise UsageError('Deleting moves the pages of the list, and some would be missed: use source="scroll".')
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
         return self.request("DELETE", f"companies/{segment(item_id)}")

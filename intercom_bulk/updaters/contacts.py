@@ -70,7 +70,7 @@ class ContactEditor(ContactUpdater):
         if not isinstance(owner, EllipsisType):
             if "owner_id" in wanted:
                 raise UsageError("Give the owner once: owner= or fields={'owner_id': ...}.")
-            wanted["owner_id"] = owner
+            wanted["owner_id"] = _owner(owner)
         if wanted.get("role", "user") not in {"user", "lead"}:
             raise UsageError(f"role must be 'user' or 'lead', not {wanted['role']!r}.")
         self._wanted = flat(wanted, attributes or {})
@@ -191,8 +191,13 @@ class ContactDeleter(ContactUpdater):
         return is_gone(self, item_id)
 
 
+def _owner(value: Any) -> Any:
+    return None if value is None or str(value).strip() in {"", "0"} else value
+
+
 def _shown(name: str, value: Any) -> Any:
     """Owners were numbers before 2.16, and 0 is nobody; a flag that is not told is not set."""
     if name == "owner_id":
-        return None if value in (None, 0, "0", "") else str(value)
+        owner = _owner(value)
+        return None if owner is None else str(owner)
     return bool(value) if name == "unsubscribed_from_emails" else value

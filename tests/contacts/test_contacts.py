@@ -87,6 +87,11 @@ def test_what_cannot_be_set_on_a_company_is_refused_at_once(arguments: dict[str,
         CompanyEditor("some-token", **arguments)
 
 
+def test_companies_are_not_deleted_from_under_their_list() -> None:
+    with pytest.raises(UsageError, match="moves the pages"):
+        CompanyDeleter("some-token", source="list")
+
+
 def test_an_unknown_owner_is_refused_before_the_first_write(start: Start) -> None:
     sandbox = start()
     with pytest.raises(UnknownNameError, match="did you mean 'Ben Brook'"):
