@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
+from intercom_bulk.updaters.names import collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,10 +79,9 @@ def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None) -> None:
             f"{wish} needs the items that a search finds, and search_items() of {type(updater).__name__} yields only"
             " ids: filter there instead."
         )
-    where = updater.get_search_endpoint()
-    path = where if isinstance(where, str) else where.path
-    if exclude is not None and path.strip("/").partition("/")[0] != "conversations":
-        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {path}.")
+    found = collection_of(updater)
+    if exclude is not None and found != "conversations":
+        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {found}.")
 
 
 def of_recent_words(item: Mapping[str, Any], now: float) -> Iterable[str]:
