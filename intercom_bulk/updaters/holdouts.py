@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
+from intercom_bulk.updaters.names import collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +17,6 @@ __all__ = [
     "CUSTOMERS",
     "TO_CUSTOMER",
     "check_sight",
-    "collection_of",
     "customer_wrote_at",
     "leave_alone",
     "of_an_assignment",
@@ -79,15 +79,9 @@ def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None) -> None:
             f"{wish} needs the items that a search finds, and search_items() of {type(updater).__name__} yields only"
             " ids: filter there instead."
         )
-    collection = collection_of(updater)
-    if exclude is not None and collection != "conversations":
-        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} acts on {collection}.")
-
-
-def collection_of(updater: IntercomBulkUpdater) -> str:
-    """What the updater's items are: "conversations", "contacts" ..."""
-    where = updater.get_search_endpoint()
-    return (where if isinstance(where, str) else where.path).strip("/").partition("/")[0]
+    found = collection_of(updater)
+    if exclude is not None and found != "conversations":
+        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {found}.")
 
 
 def of_recent_words(item: Mapping[str, Any], now: float) -> Iterable[str]:

@@ -22,7 +22,8 @@ from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction
 from intercom_bulk.updaters.calls import refuse_netrc
 from intercom_bulk.updaters.door import lasting, lasting_name
-from intercom_bulk.updaters.holdouts import check_sight, collection_of
+from intercom_bulk.updaters.holdouts import check_sight
+from intercom_bulk.updaters.names import collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -302,8 +303,8 @@ class Launch:
             base_url=updater.base_url,
             parameters={
                 "updater": lasting_name(type(updater)),
-                "collection": collection_of(updater),
                 "made_with": updater.made_with,
+                "collection": collection_of(updater),
                 **_plain(self._arguments.to_record()),
                 **self._recorded,
             },

@@ -81,7 +81,9 @@ class ContactAttacher(ConversationUpdater):
             return self.request("DELETE", path, json={"admin_id": self.admin_id})
         except Rejected as error:
             if error.status == 422:
-                raise LeftAlone(f"It is the last participant, who cannot be removed ({error}).", code="last") from error
+                raise LeftAlone(
+                    f"It is the last participant, who cannot be removed ({error}).", code="last_participant"
+                ) from error
             if error.status != 404:
                 raise
             return {}  # it does not take part, which is what was asked for
@@ -90,7 +92,7 @@ class ContactAttacher(ConversationUpdater):
 class ContactDetacher(ContactAttacher):
     """Takes a contact, given by its Intercom id, out of conversations.
 
-    The last participant cannot be removed (OpenAPI 2.16): such a conversation is skipped (`last`).
+    The last participant cannot be removed (OpenAPI 2.16): such a conversation is skipped (`last_participant`).
     """
 
     idempotent = True
@@ -101,7 +103,7 @@ class ContactDetacher(ContactAttacher):
     def effect(self, item: dict[str, Any]) -> Effect | None:
         effect = super().effect(item)
         if effect is not None and not effect.after["contacts"] and effect.before["contacts"]:
-            raise LeftAlone("It is the last participant, who cannot be removed.", code="last")
+            raise LeftAlone("It is the last participant, who cannot be removed.", code="last_participant")
         return effect
 
     def _changed(self, contacts: set[str]) -> set[str]:
