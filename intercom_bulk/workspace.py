@@ -102,6 +102,11 @@ class Workspace:
         """Where the runs of this workspace are kept."""
         return run_store(self.settings.home, self.settings.ledger_url)
 
+    @property
+    def inputs(self) -> Path:
+        """Where the lists of ids that runs began with are kept, each for as long as a run needs it."""
+        return self.settings.home / "inputs"
+
     def abort(self) -> None:
         """End every request under way at once; what they did is then in doubt."""
         self._session.cut()

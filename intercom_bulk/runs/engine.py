@@ -36,11 +36,11 @@ from intercom_bulk.runs.verdicts import judge
 from intercom_bulk.runs.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Page, Plan, Progress, Summary
+    from intercom_bulk.runs.model import Effect, Page, Plan, Progress, Summary
     from intercom_bulk.runs.verdicts import Verdict
     from intercom_bulk.runs.workers import Report
 
@@ -256,14 +256,20 @@ class Execution:
             return
         effects = {item.id: self._items.weigh(item) for item in page.items}
         fresh = self._ledger.stage(page, self._reading.pass_number, effects)
-        self._reading.new_items += len(fresh)
-        for item in fresh:
-            self._items.add(item, effects[item.id])
+        self._take_in(fresh, effects)
+        again = _repetitions(page.items, fresh)
+        if again:
+            self._take_in(self._ledger.stage(replace(page, items=again), self._reading.pass_number), {})
         refuse = self._plan.options.refuse_above
         known = max(self._reading.total or 0, self._reading.known)
         if refuse is not None and known > refuse and self._tally.attempted == 0 and not self._plan.dry_run:
             text = f"{known:,} items match, more than refuse_above={refuse:,}: nothing was written."
             self._end(RunState.HALTED, text, UsageError(text))
+
+    def _take_in(self, fresh: Sequence[Item], effects: Mapping[str, Effect | Exception | None]) -> None:
+        self._reading.new_items += len(fresh)
+        for item in fresh:
+            self._items.add(item, effects.get(item.id))
 
     # -- sending
 
@@ -421,3 +427,14 @@ class Execution:
         except Exception:
             logger.exception("the progress callback failed and is not called again")
             self._progress = None
+
+
+def _repetitions(items: Sequence[Item], fresh: Sequence[Item]) -> list[Item]:
+    """The rows of a list whose id this run had met before. A page and its cursor are recorded together, so none of
+    them is one that an earlier life of the run took in."""
+    new = {id(item) for item in fresh}
+    return [
+        Item(item.row, skip=("duplicate", f"{item.id} is in the list already."))
+        for item in items
+        if item.row is not None and id(item) not in new
+    ]
