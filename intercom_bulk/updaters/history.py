@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import RunBusy, UsageError
 from intercom_bulk.runs import report
+from intercom_bulk.runs.inputs import forget_inputs
 from intercom_bulk.runs.model import RunOptions, RunState, Status
 from intercom_bulk.settings import Settings, region_url
 from intercom_bulk.updaters import again
@@ -120,17 +121,21 @@ class Runs:
     def prune(self, older_than_days: float = 90, *, resumable: bool = False) -> Sequence[str]:
         """Delete the files of runs that ended before that; their ids.
 
-        Runs that could be gone on with are kept unless `resumable`, and a run that somebody works on always.
+        Runs that could be gone on with are kept unless `resumable`, and a run that somebody works on always. Lists of
+        ids that no run has any more go with them, unless they are of today.
         """
         if older_than_days < 0:
             raise UsageError(f"older_than_days must be 0 or more, not {older_than_days}.")
         before = SYSTEM.time() - older_than_days * DAY
-        return tuple(
+        pruned = tuple(
             record.run_id
             for record in self.list()
             if record.state in FINISHED or (resumable and record.is_resumable)
             if (record.ended_at or record.updated_at) <= before and self._delete(record.run_id)
         )
+        lists = [record.parameters.get("listed") or {} for record in self.list()]
+        forget_inputs(self._home / "inputs", {str(one.get("digest")) for one in lists}, SYSTEM.time() - DAY)
+        return pruned
 
     def __repr__(self) -> str:
         return f"Runs({str(self._home)!r})"
