@@ -33,6 +33,7 @@ from intercom_bulk.runs.reading import Reading
 from intercom_bulk.runs.selection import Selection, Try
 from intercom_bulk.runs.tally import Tally
 from intercom_bulk.runs.verdicts import judge
+from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.runs.workers import Workers
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ TICK = 0.02
 FEW = 32
 MAX_PASSES = 5
 PROGRESS_EVERY = 0.25
+LISTEN_EVERY = 0.5
+"""Seconds between looks at what another process may ask of the run."""
 
 
 class Execution:
@@ -84,6 +87,7 @@ class Execution:
         self._error: Exception | None = None
         self._progress = plan.options.progress
         self._next_progress = 0.0
+        self._next_look = 0.0
         self.latest: Progress | None = None
 
     def outcomes(self) -> Generator[Outcome, None, None]:
@@ -96,6 +100,7 @@ class Execution:
             self._workers.submit(self._plan.action.prepare, self._on_prepared, self._fatal)
             self._begin()
             while not self._is_over():
+                self._listen()
                 self._turn()
                 ready, self._ready = self._ready, []
                 yield from ready
@@ -173,6 +178,20 @@ class Execution:
         if self._paused:
             return RunState.PAUSING if self._workers.busy else RunState.PAUSED
         return RunState.RUNNING
+
+    def _listen(self) -> None:
+        """To other processes."""
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LISTEN_EVERY
+        match self._ledger.wish():
+            case Wish.PAUSE:
+                self.pause()
+            case Wish.UNPAUSE:
+                self.resume()
+            case Wish.STOP:
+                self.stop()
 
     def _turn(self) -> None:
         # With a few threads each one counts: what it reports is not kept waiting for company.
