@@ -411,9 +411,9 @@ class Execution:
             self._breaker.untold()  # that it came to nothing says only that reading works; a write has to show more
         else:
             self._note_answer(seen)
-        if isinstance(seen, (Unauthorized, RateLimited)):
+        if isinstance(seen, (Unauthorized, RateLimited, LedgerError)):
             self._end(RunState.HALTED, str(seen))
-        if isinstance(seen, (Unauthorized, RateLimited, Stopped)):
+        if isinstance(seen, (Unauthorized, RateLimited, LedgerError, Stopped)):
             self._doubts.put_back(doubt)
             return
         outcome = decide(doubt, seen, tries=self._plan.options.tries, at=self._clock.time())
