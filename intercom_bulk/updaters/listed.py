@@ -46,8 +46,8 @@ class ListedItems:
     def read(self, part: Slice) -> Page:
         """A page; its length does not matter to the cursor. Raises `UsageError` where the file was changed."""
         most = self._lookup.per_page if self._lookup is not None else 150
-        is_first = part.cursor is None and 0 < self._first < most
-        rows, end = self._reader.read(int(part.cursor or 0), self._first if is_first else most)
+        is_first = part.cursor is None and self._first > 0
+        rows, end = self._reader.read(int(part.cursor or 0), min(self._first, most) if is_first else most)
         items = self._items(rows)
         done = end >= self._reader.size
         if is_first and not done:

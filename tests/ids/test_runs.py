@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from intercom_bulk import (
     TagAssigner,
     UsageError,
 )
+from intercom_bulk.sandbox import SandboxProcess
 from tests.acceptance import old_style
 from tests.acceptance.runs import QUICK, assert_nothing_written, opened, run
 
@@ -302,7 +305,7 @@ def cut(sandbox: Sandbox, rows: Iterable[object], after: int) -> str:
     return stream.summary().run_id
 
 
-def runs_of(sandbox: Sandbox, home: Path) -> Runs:
+def runs_of(sandbox: Sandbox | SandboxProcess, home: Path) -> Runs:
     built = Settings.build(**sandbox.settings_kwargs(), env={"INTERCOM_BULK_HOME": str(home)})
     return Runs(built)
 
@@ -319,6 +322,36 @@ def test_a_cut_run_goes_on_by_its_id_alone_and_counts_nothing_twice(start: Start
     assert set(sandbox.effects().values()) == {1}
     codes = Counter(code for _, code in accounted(closer(sandbox), run_id).values())
     assert codes == {None: 700, "duplicate": 70, "blank": 70}
+
+
+SCRIPT = """
+import sys
+from intercom_bulk import ConversationCloser, Ids, RunOptions
+
+options = RunOptions(source=Ids.from_lines(sys.stdin))
+for number, _ in enumerate(ConversationCloser().stream(options=options, parallel_workers=8)):
+    if number == 250:
+        print("going", flush=True)
+"""
+
+
+def test_a_run_that_is_killed_goes_on_in_another_process_by_its_id_alone(home: Path) -> None:
+    with SandboxProcess(conversations=700, latency_ms=10, limit_per_minute=600_000) as sandbox:
+        ids = [item["id"] for item in sandbox.items()]
+        rows = [row for n, item_id in enumerate(ids) for row in ([item_id, item_id, ""] if n % 5 == 0 else [item_id])]
+        env = {**os.environ, **sandbox.environ()}
+        command = [sys.executable, "-c", SCRIPT]
+        with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("\n".join(rows))
+            process.stdin.close()
+            assert process.stdout.readline() == "going\n"
+            process.kill()
+        (run_id,) = [record.run_id for record in Runs(home=home).list()]
+        summary = runs_of(sandbox, home).resume(run_id, options=QUICK).result()
+        assert set(sandbox.effects().values()) == {1}
+        assert (summary.success + summary.unknown, summary.skipped, summary.unprocessed) == (700, 280, 0)
 
 
 def test_a_list_that_is_gone_or_altered_ends_the_resume_in_a_sentence(start: Start, home: Path) -> None:

@@ -8,14 +8,16 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from intercom_bulk import ConversationCloser, RunOptions, Runs, RunState, UnknownRun, UsageError
-from intercom_bulk.runs.wishes import Wish
+from intercom_bulk.runs.wishes import Wish, leave
 from intercom_bulk.sandbox import SandboxProcess
-from tests.stores.conftest import record, writing
+from tests.stores.conftest import Place, record, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +69,18 @@ def test_a_wish_that_was_not_heard_says_nothing_to_a_later_life(store: RunStore,
     store.ask("run", Wish.PAUSE)
     assert again.wish() is Wish.PAUSE
     again.close()
+
+
+def test_a_wish_to_another_life_is_not_heard(place: Place, store: RunStore, ledger: RunLedger) -> None:
+    """One that was on its way while the run changed hands."""
+    if "://" in place.home:
+        with psycopg.connect(place.home, autocommit=True) as connection:
+            connection.execute("INSERT INTO intercom_bulk.wish VALUES ('run', 'of-another-life', 'stop')")
+    else:
+        leave(Path(place.home) / "runs" / "run.wish", "of-another-life", Wish.STOP)
+    assert ledger.wish() is None
+    store.ask("run", Wish.PAUSE)
+    assert ledger.wish() is Wish.PAUSE
 
 
 def test_a_run_that_was_asked_can_be_deleted(store: RunStore, ledger: RunLedger) -> None:
