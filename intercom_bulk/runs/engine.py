@@ -451,9 +451,9 @@ class Execution:
 def _repetitions(items: Sequence[Item], fresh: Sequence[Item]) -> list[Item]:
     """The rows of a list whose id this run had met before. A page and its cursor are recorded together, so none of
     them is one that an earlier life of the run took in."""
-    new = {id(item) for item in fresh}
+    new = {(item.id, item.row) for item in fresh}
     return [
         Item(item.row, skip=("duplicate", f"{item.id} is in the list already."))
         for item in items
-        if item.row is not None and id(item) not in new
+        if item.row is not None and (item.id, item.row) not in new
     ]

@@ -68,7 +68,7 @@ class Ids:
         if isinstance(ids, (str, bytes, PathLike)):
             raise UsageError("Ids() takes a list of ids: for a file there are Ids.from_csv, from_jsonl and from_lines.")
         self._origin = ids if isinstance(ids, _Origin) else _Origin("a list", lambda: _of_values(ids))
-        self._kept: dict[Path, Input] = {}
+        self._known: Input | None = None
 
     @classmethod
     def from_csv(cls, source: Lines, column: str | None = None, *, statuses: Collection[str] | None = FED_BACK) -> Ids:
@@ -99,11 +99,15 @@ class Ids:
         yield from self._origin
 
     def keep(self, folder: Path) -> Input:
-        """The list, written down in a private file under `folder`, by the first call; the same ones afterwards."""
-        known = self._kept.get(folder)
-        if known is None or not (folder / f"{known.digest}.jsonl").exists():
-            known = self._kept[folder] = keep_input(folder, self.rows(), self._origin.name)
-        return known
+        """The list, written down in a private file under `folder`; once, and the same list to every caller."""
+        known = self._known
+        if known is not None and (folder / f"{known.digest}.jsonl").exists():
+            return known
+        kept = keep_input(folder, self.rows(), self._origin.name)
+        if known is not None and known != kept:
+            raise UsageError(f"The list {kept.name} is not what it was when it was read first: make Ids of it anew.")
+        self._known = kept
+        return kept
 
     def __repr__(self) -> str:
         return f"Ids({self._origin.name})"

@@ -10,6 +10,7 @@ from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.earlier import EarlierItems
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
 from intercom_bulk.updaters.launch import Arguments, Launch
+from intercom_bulk.updaters.lookup import Lookup
 from intercom_bulk.updaters.undo import UndoAction
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.updaters.base import IntercomBulkUpdater
-    from intercom_bulk.updaters.lookup import Lookup
 
 __all__ = ["resume", "retry", "undo"]
 
@@ -81,10 +81,11 @@ def _follow(
     undoes: bool,
     run_id: str | None = None,
 ) -> Run:
-    store, lookup = updater.workspace.store, updater.lookup(arguments.timeout, arguments.workers)
+    store = updater.workspace.store
     if undoes:
         source = EarlierItems(store, parent, statuses, _reversed if kind == "undo" else _as_meant)
     else:
+        lookup = Lookup(updater, timeout=arguments.timeout, workers=arguments.workers)
         source = EarlierItems(store, parent, statuses, partial(_anew, lookup), per_page=lookup.per_page)
     action = UndoAction(updater, timeout=arguments.timeout)
     return Launch(

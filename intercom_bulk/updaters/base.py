@@ -22,7 +22,6 @@ from intercom_bulk.updaters.again import resume, undo
 from intercom_bulk.updaters.calls import current_call
 from intercom_bulk.updaters.holdouts import of_recent_words
 from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
-from intercom_bulk.updaters.lookup import Lookup
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -429,10 +428,6 @@ class IntercomBulkUpdater(ABC):
         if type(self).search_items is not IntercomBulkUpdater.search_items:
             return IteratorSource(self.search_items(**accepted_keywords(self.search_items, keywords)))
         return self._search_source(150, keywords, cutoff, timeout)
-
-    def lookup(self, timeout: float, workers: int | None = None) -> Lookup:
-        """Items by their ids: 150 in a search where the endpoint has one, else `read_item()` for each."""
-        return Lookup(self, self._endpoint(), timeout=timeout, workers=workers)
 
     def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:
         where = self._endpoint()

@@ -25,6 +25,7 @@ from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
 from intercom_bulk.updaters.calls import refuse_netrc
 from intercom_bulk.updaters.holdouts import check_sight, overrides
 from intercom_bulk.updaters.listed import ListedItems
+from intercom_bulk.updaters.lookup import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -280,7 +281,7 @@ class Launch:
         listed, timeout = self._arguments.listed, self._arguments.timeout
         if listed is None:
             return self._updater.make_source(self._arguments.keywords, cutoff, timeout)
-        lookup = self._updater.lookup(timeout, self._arguments.workers) if self._must_look() else None
+        lookup = Lookup(self._updater, timeout=timeout, workers=self._arguments.workers) if self._must_look() else None
         reader = InputReader(self._workspace.inputs, listed)
         return ListedItems(reader, lookup, first=self._arguments.options.canary)
 

@@ -7,7 +7,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from intercom_bulk.api.client import patience, segment
-from intercom_bulk.errors import Gone, ItemIdError, Rejected
+from intercom_bulk.api.pages import Endpoint, endpoint
+from intercom_bulk.errors import Gone, ItemIdError, Rejected, Transient
 from intercom_bulk.runs.model import Item
 from intercom_bulk.sources import search_by_ids
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from intercom_bulk.api.pages import Endpoint
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = ["BY_ID", "Lookup"]
@@ -27,16 +27,19 @@ SIDE_BY_SIDE = 8
 """Reads of single items under way at once. One reader's connections; a search brings 150 items in one."""
 
 
+FEWEST = 3
+"""Of so many, none answered is no accident."""
+
+
 class Lookup:
     """Looks items up, `per_page` at a time: in one search where that knows `id IN`, and by itself each that is not
     found there. The search lags some seconds behind the items. `workers` caps the reads under way at once.
     """
 
-    def __init__(
-        self, updater: IntercomBulkUpdater, where: Endpoint, *, timeout: float, workers: int | None = None
-    ) -> None:
+    def __init__(self, updater: IntercomBulkUpdater, *, timeout: float, workers: int | None = None) -> None:
         self._updater = updater
-        self._where = where
+        named = updater.get_search_endpoint()
+        self._where = where = named if isinstance(named, Endpoint) else endpoint(named)
         self._timeout = timeout
         self._width = min(SIDE_BY_SIDE, workers or SIDE_BY_SIDE)
         self._searches = where.path in BY_ID
@@ -67,6 +70,17 @@ class Lookup:
         )
 
     def _read_each(self, ids: Sequence[str]) -> list[Item]:
+        """An answer that never comes is the item's own trouble, unless all of a page have it."""
+        found = self._asked_for(ids)
+        lost = [one for one in found if isinstance(one, Transient)]
+        if lost and len(lost) == len(ids) >= FEWEST:
+            raise lost[-1]
+        return [
+            Item(item_id, fail=(one.code, str(one))) if isinstance(one, Transient) else one
+            for item_id, one in zip(ids, found, strict=True)
+        ]
+
+    def _asked_for(self, ids: Sequence[str]) -> list[Item | Transient]:
         self.reads += len(ids)
         if self._width == 1 or len(ids) <= 1:
             return [self._read(item_id) for item_id in ids]
@@ -78,7 +92,7 @@ class Lookup:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read(self, item_id: str) -> Item:
+    def _read(self, item_id: str) -> Item | Transient:
         try:
             with patience(self._timeout):
                 return Item(item_id, self._updater.read_item(item_id))
@@ -86,6 +100,8 @@ class Lookup:
             return Item(item_id, skip=("gone", str(error)))
         except Rejected as error:
             return Item(item_id, fail=(error.code, str(error)))
+        except Transient as error:
+            return error
 
 
 def _refused(item_id: str) -> Item | None:

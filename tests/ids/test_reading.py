@@ -210,6 +210,15 @@ def test_a_list_is_read_once_and_kept(tmp_path: Path) -> None:
     assert (path.stem, path.stat().st_mode & 0o777) == (known.digest, 0o600)
 
 
+def test_a_list_that_can_be_read_once_is_never_read_as_empty(tmp_path: Path) -> None:
+    ids = Ids(str(n) for n in range(3))
+    known = ids.keep(tmp_path / "a")
+    (tmp_path / "a" / f"{known.digest}.jsonl").unlink()
+    for folder in ("a", "b"):
+        with pytest.raises(UsageError, match="is not what it was when it was read first"):
+            ids.keep(tmp_path / folder)
+
+
 @given(st.lists(st.text(max_size=5)), st.integers(1, 5))
 def test_rows_come_back_from_any_place(texts: list[str], step: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -22,9 +22,11 @@ from intercom_bulk import (
     Settings,
     Status,
     TagAssigner,
+    Transient,
     UsageError,
 )
 from intercom_bulk.sandbox import SandboxProcess
+from intercom_bulk.updaters.calls import Call, current_call
 from tests.acceptance import old_style
 from tests.acceptance.runs import QUICK, assert_nothing_written, opened, run
 
@@ -205,6 +207,29 @@ def test_where_no_search_knows_ids_each_is_read(start: Start, workers: int | Non
     assert (sandbox.stats()["peak_concurrent"] == 1) == (workers == 1)
     preview = FromList(**sandbox.settings_kwargs()).preview(options=quick(ids))
     assert (preview.filtered, preview.reads) == (60, 62)
+
+
+class Hasty(FromList):
+    """Gives single reads up at once."""
+
+    def read_item(self, item_id: str) -> dict[str, Any]:
+        token = current_call.set(Call(looking=True))
+        try:
+            return super().read_item(item_id)
+        finally:
+            current_call.reset(token)
+
+
+def test_an_item_that_cannot_be_read_has_failed_alone_but_an_outage_halts(start: Start) -> None:
+    sandbox = start(conversations=60)
+    ids = some(sandbox, 60)
+    sandbox.set(poison_500_ids=(ids[30],))
+    done = run(Hasty(**sandbox.settings_kwargs()), options=quick(ids))
+    assert done.done == set(ids) - {ids[30]}
+    assert done.ids(Status.FAILED) == {ids[30]}
+    sandbox.set(poison_500_ids=tuple(ids))
+    with pytest.raises(Transient):
+        run(Hasty(**sandbox.settings_kwargs()), options=quick(ids[:20]))
 
 
 # -- before anything is written
