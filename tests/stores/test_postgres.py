@@ -153,7 +153,7 @@ def test_runs_of_an_older_version_are_seen_and_go_on(store: PostgresStore, admin
     store.create(record("run")).close()
     admin.execute("ALTER TABLE intercom_bulk.run DROP COLUMN life")
     admin.execute("DROP TABLE intercom_bulk.wish")
-    admin.execute("DELETE FROM intercom_bulk.migration WHERE number = 2")
+    admin.execute("DELETE FROM intercom_bulk.migration WHERE name = 'wishes'")
     assert [one.run_id for one in store.records()] == ["run"]
     assert store.record("run").run_id == "run"
     ledger = store.open("run")
