@@ -36,6 +36,7 @@ _ROOMS = {
     ),
     "runs.exclude": ("Exclude",),
     "runs.handle": ("Run",),
+    "runs.ids": ("Ids",),
     "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "Summary"),
     "runs.plan": ("PlanFile",),
     "runs.preview": ("Preview", "PreviewItem"),

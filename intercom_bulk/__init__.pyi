@@ -27,6 +27,7 @@ from intercom_bulk.errors import (
 )
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
+from intercom_bulk.runs.ids import Ids
 from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
 from intercom_bulk.runs.plan import PlanFile
 from intercom_bulk.runs.preview import Preview, PreviewItem
@@ -92,6 +93,7 @@ __all__ = [
     "Endpoint",
     "Exclude",
     "Gone",
+    "Ids",
     "IntercomBulkError",
     "IntercomBulkUpdater",
     "ItemIdError",

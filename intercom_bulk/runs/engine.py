@@ -33,14 +33,15 @@ from intercom_bulk.runs.reading import Reading
 from intercom_bulk.runs.selection import Selection, Try
 from intercom_bulk.runs.tally import Tally
 from intercom_bulk.runs.verdicts import judge
+from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.runs.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Page, Plan, Progress, Summary
+    from intercom_bulk.runs.model import Effect, Page, Plan, Progress, Summary
     from intercom_bulk.runs.verdicts import Verdict
     from intercom_bulk.runs.workers import Report
 
@@ -56,6 +57,8 @@ TICK = 0.02
 FEW = 32
 MAX_PASSES = 5
 PROGRESS_EVERY = 0.25
+LISTEN_EVERY = 0.5
+"""Seconds between looks at what another process may ask of the run."""
 
 
 class Execution:
@@ -84,6 +87,7 @@ class Execution:
         self._error: Exception | None = None
         self._progress = plan.options.progress
         self._next_progress = 0.0
+        self._next_look = 0.0
         self.latest: Progress | None = None
 
     def outcomes(self) -> Generator[Outcome, None, None]:
@@ -96,6 +100,7 @@ class Execution:
             self._workers.submit(self._plan.action.prepare, self._on_prepared, self._fatal)
             self._begin()
             while not self._is_over():
+                self._listen()
                 self._turn()
                 ready, self._ready = self._ready, []
                 yield from ready
@@ -173,6 +178,20 @@ class Execution:
         if self._paused:
             return RunState.PAUSING if self._workers.busy else RunState.PAUSED
         return RunState.RUNNING
+
+    def _listen(self) -> None:
+        """To other processes."""
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LISTEN_EVERY
+        match self._ledger.wish():
+            case Wish.PAUSE:
+                self.pause()
+            case Wish.UNPAUSE:
+                self.resume()
+            case Wish.STOP:
+                self.stop()
 
     def _turn(self) -> None:
         # With a few threads each one counts: what it reports is not kept waiting for company.
@@ -256,14 +275,20 @@ class Execution:
             return
         effects = {item.id: self._items.weigh(item) for item in page.items}
         fresh = self._ledger.stage(page, self._reading.pass_number, effects)
-        self._reading.new_items += len(fresh)
-        for item in fresh:
-            self._items.add(item, effects[item.id])
+        self._take_in(fresh, effects)
+        again = _repetitions(page.items, fresh)
+        if again:
+            self._take_in(self._ledger.stage(replace(page, items=again), self._reading.pass_number), {})
         refuse = self._plan.options.refuse_above
         known = max(self._reading.total or 0, self._reading.known)
         if refuse is not None and known > refuse and self._tally.attempted == 0 and not self._plan.dry_run:
             text = f"{known:,} items match, more than refuse_above={refuse:,}: nothing was written."
             self._end(RunState.HALTED, text, UsageError(text))
+
+    def _take_in(self, fresh: Sequence[Item], effects: Mapping[str, Effect | Exception | None]) -> None:
+        self._reading.new_items += len(fresh)
+        for item in fresh:
+            self._items.add(item, effects.get(item.id))
 
     # -- sending
 
@@ -386,9 +411,9 @@ class Execution:
             self._breaker.untold()  # that it came to nothing says only that reading works; a write has to show more
         else:
             self._note_answer(seen)
-        if isinstance(seen, (Unauthorized, RateLimited)):
+        if isinstance(seen, (Unauthorized, RateLimited, LedgerError)):
             self._end(RunState.HALTED, str(seen))
-        if isinstance(seen, (Unauthorized, RateLimited, Stopped)):
+        if isinstance(seen, (Unauthorized, RateLimited, LedgerError, Stopped)):
             self._doubts.put_back(doubt)
             return
         outcome = decide(doubt, seen, tries=self._plan.options.tries, at=self._clock.time())
@@ -421,3 +446,14 @@ class Execution:
         except Exception:
             logger.exception("the progress callback failed and is not called again")
             self._progress = None
+
+
+def _repetitions(items: Sequence[Item], fresh: Sequence[Item]) -> list[Item]:
+    """The rows of a list whose id this run had met before. A page and its cursor are recorded together, so none of
+    them is one that an earlier life of the run took in."""
+    new = {(item.id, item.row) for item in fresh}
+    return [
+        Item(item.row, skip=("duplicate", f"{item.id} is in the list already."))
+        for item in items
+        if item.row is not None and (item.id, item.row) not in new
+    ]

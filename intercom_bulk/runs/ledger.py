@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from intercom_bulk.runs.wishes import Wish
+
 __all__ = ["Ledger", "Recovered", "RunLedger"]
 
 _STATUSES = ", ".join(f"'{status}'" for status in Status)
@@ -114,6 +116,9 @@ class RunLedger(Protocol):
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
 
+    def wish(self) -> Wish | None:
+        """What another process asks of this life of the run, told once: see `RunStore.ask`. Outside `atomic()`."""
+
     def close(self) -> None: ...
 
 
@@ -127,12 +132,14 @@ class Ledger:
         read_only: bool = False,
         check: bool = False,
         on_close: Callable[[], None] | None = None,
+        hear: Callable[[], Wish | None] = lambda: None,
     ) -> None:
         self._folder = None if path else tempfile.TemporaryDirectory(prefix="intercom-bulk-")
         where = path or Path(self._folder.name if self._folder else "") / "run.db"
         durable = path is not None
         self._database = Database(where, _MIGRATIONS, durable=durable, read_only=read_only, check=check)
         self._on_close = on_close
+        self._hear = hear
 
     def atomic(self) -> AbstractContextManager[None]:
         return self._database.atomic()
@@ -261,6 +268,9 @@ class Ledger:
         sql = "SELECT count(*) FROM item WHERE status=? AND before IS NOT NULL AND after IS NOT NULL"
         (count,) = self._database.row(sql, (status,)) or (0,)
         return int(str(count))
+
+    def wish(self) -> Wish | None:
+        return self._hear()
 
     def close(self) -> None:
         self._database.close()

@@ -21,10 +21,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from intercom_bulk.runs.exclude import Exclude
-
 from intercom_bulk.errors import UsageError
+from intercom_bulk.runs.ids import Ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from intercom_bulk.runs.exclude import Exclude
 
 __all__ = [
     "ITEM_TRANSITIONS",
@@ -101,13 +104,16 @@ class Effect:
 class Item:
     """One thing to act on. `data` is what the source said of it: the search result, or empty for a bare id.
 
-    `effect`: known already, from a plan or an earlier run. `skip`: (code, sentence) why it is not to be acted on.
+    `effect`: known already, from a plan or an earlier run. `skip`: (code, sentence) why it is not to be acted on;
+    `fail`: why it cannot be. `row`: the row of a list that it came from; a repetition is recorded under that.
     """
 
     id: str
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     effect: Effect | None = None
     skip: tuple[str, str] | None = None
+    fail: tuple[str, str] | None = None
+    row: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,19 +263,20 @@ class RunOptions:
 
     `reason`: why, for the record. `run_key`: your own name for the run; starting again with the same one goes on with
     that run instead of starting another. `progress`: called about four times a second, from the run's own thread.
-    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `exclude`: items to hold
-    out, see `Exclude`. `canary`: how many items go first, alone (0: none).
-    `reserve`: share of the limit kept free for others until late in each window. `share`: hard cap on our part of it.
-    `settle`: seconds from an attempt without an answer to the look at the item (None: 5 for an idempotent action,
-    else the larger of the read time-out and 60). `tries`: attempts an item gets. `patience`: seconds that Intercom may
-    answer nothing before the run halts, resumable. `resend_unknown`: repeat even what
-    cannot be proved absent.
+    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `source`: a list of ids in
+    place of the search, see `Ids`; any iterable of ids will do. `exclude`: items to hold out, see `Exclude`. `canary`:
+    how many items go first, alone (0: none). `reserve`: share of the limit kept free for others until late in each
+    window. `share`: hard cap on our part of it. `settle`: seconds from an attempt without an answer to the look at the
+    item (None: 5 for an idempotent action, else the larger of the read time-out and 60). `tries`: attempts an item
+    gets. `patience`: seconds that Intercom may answer nothing before the run halts, resumable. `resend_unknown`: repeat
+    even what cannot be proved absent.
     """
 
     reason: str | None = None
     run_key: str | None = None
     progress: Callable[[Progress], None] | None = None
     refuse_above: int | None = None
+    source: Ids | Iterable[object] | None = None
     exclude: Exclude | None = None
     canary: int = 10
     reserve: float = 0.05
@@ -291,6 +298,9 @@ class RunOptions:
             raise UsageError(f"settle must be 0 seconds or more, or None, not {self.settle!r}.")
         if self.refuse_above is not None and self.refuse_above < 0:
             raise UsageError(f"refuse_above must be 0 or more, or None, not {self.refuse_above!r}.")
+        if self.source is not None and not isinstance(self.source, Ids):
+            # Here, so that a generator which a preview has read is the same list to the run.
+            object.__setattr__(self, "source", Ids(self.source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ class Selection:
 
     def weigh(self, item: Item) -> Effect | Exception | None:
         """What the action would change on it; user code's own error stays with its item."""
-        if item.effect is not None or item.skip is not None:
+        if item.effect is not None or item.skip is not None or item.fail is not None:
             return item.effect
         try:
             return self._plan.action.effect(item)
@@ -79,7 +79,9 @@ class Selection:
             return
         if effect is not None:
             self._effects[item.id] = effect
-        if item.skip is not None:
+        if item.fail is not None:
+            self._settle(Outcome(item.id, Status.FAILED, *item.fail, at=self._clock.time()))
+        elif item.skip is not None:
             self._skip(item, *item.skip)
         elif effect is not None and effect.is_done:
             self._skip(item, "already_done", "It already is as this run would leave it.")

@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import Gone, Rejected, UsageError
+from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.earlier import EarlierItems
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
 from intercom_bulk.updaters.launch import Arguments, Launch
+from intercom_bulk.updaters.lookup import Lookup
 from intercom_bulk.updaters.undo import UndoAction
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ __all__ = ["resume", "retry", "undo"]
 TOUCHED = (Status.DONE, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
 """What an undo looks at: what the run did, and what it may have done."""
 RETRYABLE = (Status.FAILED, Status.NEEDS_REVIEW)
-FEW = 20
-"""Items of a retry that are read anew for one page of its source."""
 
 
 def resume(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
@@ -80,11 +79,13 @@ def _follow(
     undoes: bool,
     run_id: str | None = None,
 ) -> Run:
-    make_item = (_reversed if kind == "undo" else _as_meant) if undoes else partial(_anew, updater)
-    per_page = 500 if undoes else FEW
-    source = EarlierItems(updater.workspace.store, parent, statuses, make_item, per_page=per_page)
-    since = _began(updater.workspace.store, parent) if undoes else None
-    action = UndoAction(updater, timeout=arguments.timeout, since=since)
+    store = updater.workspace.store
+    if undoes:
+        source = EarlierItems(store, parent, statuses, _reversed if kind == "undo" else _as_meant)
+    else:
+        lookup = Lookup(updater, timeout=arguments.timeout, workers=arguments.workers)
+        source = EarlierItems(store, parent, statuses, partial(_anew, lookup), per_page=lookup.per_page)
+    action = UndoAction(updater, timeout=arguments.timeout, since=_began(store, parent) if undoes else None)
     return Launch(
         updater,
         arguments,
@@ -97,10 +98,14 @@ def _follow(
     ).start()
 
 
-# -- from an outcome to an item
+# -- from outcomes to items
 
 
-def _reversed(outcome: Outcome) -> Item:
+def _reversed(outcomes: Sequence[Outcome]) -> list[Item]:
+    return [_way_back(outcome) for outcome in outcomes]
+
+
+def _way_back(outcome: Outcome) -> Item:
     """The way back. What the run may have done without knowing is listed, never guessed."""
     effect = outcome.effect
     if outcome.status is not Status.DONE:
@@ -111,21 +116,21 @@ def _reversed(outcome: Outcome) -> Item:
     return Item(outcome.item_id, effect=Effect(effect.after, effect.before))
 
 
-def _as_meant(outcome: Outcome) -> Item:
+def _as_meant(outcomes: Sequence[Outcome]) -> list[Item]:
     """The same way back once more."""
-    return Item(outcome.item_id, effect=outcome.effect)
+    return [Item(outcome.item_id, effect=outcome.effect) for outcome in outcomes]
 
 
-def _anew(updater: IntercomBulkUpdater, outcome: Outcome) -> Item:
+def _anew(lookup: Lookup, outcomes: Sequence[Outcome]) -> list[Item]:
     """Read again what the first run could see: days may have passed, and an undo must bring back what was then."""
-    if outcome.effect is None:
-        return Item(outcome.item_id)
-    try:
-        return Item(outcome.item_id, updater.read_item(outcome.item_id))
-    except Gone as error:
-        return Item(outcome.item_id, skip=("gone", str(error)))
-    except Rejected:
-        return Item(outcome.item_id)
+    found = lookup.items([outcome.item_id for outcome in outcomes if outcome.effect is not None])
+    return [_once_more(outcome, found.get(outcome.item_id)) for outcome in outcomes]
+
+
+def _once_more(outcome: Outcome, found: Item | None) -> Item:
+    if outcome.code == "bad_id":
+        return Item(outcome.item_id, fail=(outcome.code, outcome.message or ""))
+    return Item(outcome.item_id) if found is None or found.fail is not None else found
 
 
 # -- the run before
@@ -172,4 +177,4 @@ def _begun_undo(store: RunStore, parent: RunRecord) -> RunRecord | None:
 
 
 def _arguments(parent: RunRecord, options: RunOptions) -> Arguments:
-    return replace(Arguments.from_record(parent.parameters, options), max_items=None)
+    return replace(Arguments.from_record(parent.parameters, options), max_items=None, listed=None)

@@ -13,6 +13,7 @@ from intercom_bulk.runs.plan import PlanReader, plain
 from intercom_bulk.sources import PlanSource, search_by_ids
 from intercom_bulk.updaters.door import lasting
 from intercom_bulk.updaters.holdouts import customer_wrote_at, leave_alone
+from intercom_bulk.updaters.lookup import BY_ID
 from intercom_bulk.updaters.planning import identity, workspace_id
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ __all__ = ["apply"]
 FRESH = 60.0
 """Seconds for which a look at an item stands. An item that waited longer (a pause, a slow limit, another life of the
 run) is looked at again, by itself, before it is written to."""
-
-_BY_ID = frozenset({"conversations/search", "contacts/search", "tickets/search"})
-"""Searches that know `id IN` (OpenAPI 2.16). Items of the others are looked at one by one."""
 
 
 def apply(
@@ -90,7 +88,7 @@ class _Checklist:
         self._updater = updater
         self._where = where
         self._exclude = exclude
-        self._later = strict or where.path not in _BY_ID
+        self._later = strict or where.path not in BY_ID
         self._timeout = timeout
         self._planned: dict[str, PlanEntry] = {}
         self._seen_at: dict[str, float] = {}

@@ -70,10 +70,13 @@ def overrides(updater: IntercomBulkUpdater, name: str) -> bool:
     return owner.__module__ != "intercom_bulk.updaters.base"
 
 
-def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None) -> None:
-    """Raises `UsageError` where a filter or a hold-out could not be applied: a guard that is off must not look on."""
+def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None, *, sees: bool = False) -> None:
+    """Raises `UsageError` where a filter or a hold-out could not be applied: a guard that is off must not look on.
+
+    `sees`: the items are looked up, whatever the search would yield.
+    """
     filters = overrides(updater, "should_process")
-    if overrides(updater, "search_items") and (filters or exclude is not None):
+    if not sees and overrides(updater, "search_items") and (filters or exclude is not None):
         wish = "should_process()" if filters else "exclude="
         raise UsageError(
             f"{wish} needs the items that a search finds, and search_items() of {type(updater).__name__} yields only"

@@ -14,6 +14,7 @@ from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
 from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
 from intercom_bulk.updaters.door import lasting_name
 from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
+from intercom_bulk.updaters.listed import ListedItems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,20 +80,24 @@ class _Observer:
 
 
 class _Counted:
-    """A source, and how many pages were read from it."""
+    """A source, and how many requests were needed to read it."""
 
     repeatable = False
 
     def __init__(self, inner: Source) -> None:
         self._inner = inner
-        self.pages = 0
+        self._pages = 0
+
+    @property
+    def reads(self) -> int:
+        return self._inner.reads if isinstance(self._inner, ListedItems) else self._pages
 
     def open(self) -> Sequence[Slice]:
         return self._inner.open()
 
     def read(self, part: Slice) -> Page:
         page = self._inner.read(part)
-        self.pages += 1
+        self._pages += 1
         return page
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
@@ -113,23 +118,22 @@ class _Watch:
         self._launch = launch(arguments, make_source=self._make_source, make_action=self._make_action)
 
     def _make_source(self, cutoff: int) -> Source:
-        arguments = self._arguments
-        self._source = _Counted(self._updater.make_source(arguments.keywords, cutoff, arguments.timeout))
+        self._source = _Counted(self._launch.own_source(cutoff))
         return self._source
 
     def _make_action(self, inner: UpdaterAction) -> _Observer:
         return _Observer(inner, self._updater, self._notes)
 
     @property
-    def pages(self) -> int:
-        return self._source.pages if self._source is not None else 0
+    def reads(self) -> int:
+        return self._source.reads if self._source is not None else 0
 
     def changes(self) -> Iterator[tuple[Outcome, _Sight]]:
         """Run; the items that would be changed, in the order found. Raises what makes the run impossible."""
         with self._launch.stream() as outcomes:
             for outcome in outcomes:
                 sight = self._notes.pop(outcome.item_id, _BLIND)
-                kind = outcome.code if outcome.status is Status.SKIPPED and outcome.code else "failed"
+                kind = outcome.code if _is_no_item(outcome) and outcome.code else "failed"
                 self.counts[kind] += 1
                 if kind == "held_out":
                     self.reasons[outcome.message or ""] += 1
@@ -150,6 +154,13 @@ class _Watch:
 
 
 _BLIND = _Sight(None, None, ())
+_LEFT_OUT = ("blank", "duplicate", "left_out", "bad_id", "gone")
+"""Codes of what is left out before anybody asks what would change: rows of a list that are no items, what is gone."""
+
+
+def _is_no_item(outcome: Outcome) -> bool:
+    """One bad row of a list is reported; it says nothing of the items."""
+    return outcome.status is Status.SKIPPED or outcome.code == "bad_id"
 
 
 def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, sample: int) -> Preview:
@@ -161,7 +172,7 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
         if len(shown) < sample:
             shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after))
     counts, writes = watch.counts, watch.counts["dry_run"]
-    reads = watch.pages + 2  # /me, and the sweep that finds nothing new
+    reads = watch.reads + 2  # /me, and the sweep that finds nothing new
     budget = updater.workspace.governor.budget()
     return Preview(
         title=type(updater).__name__,
@@ -169,7 +180,9 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
         already=counts["already_done"],
         filtered=counts["filtered"],
         held_out=counts["held_out"],
-        failed=counts.total() - sum(counts[code] for code in ("dry_run", "already_done", "filtered", "held_out")),
+        failed=counts.total()
+        - sum(counts[code] for code in ("dry_run", "already_done", "filtered", "held_out", *_LEFT_OUT)),
+        left_out={code: counts[code] for code in _LEFT_OUT if counts[code]},
         reasons=dict(watch.reasons),
         sample=tuple(shown),
         writes=writes,
@@ -183,7 +196,7 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
 
 def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, path: Path) -> PlanFile:
     """The items that would be changed, frozen in `path`."""
-    if overrides(updater, "search_items"):
+    if overrides(updater, "search_items") and arguments.options.source is None:
         raise UsageError(
             f"A plan needs to see each item, and search_items() of {type(updater).__name__} yields only ids: there is"
             " nothing to compare with later."

@@ -14,6 +14,7 @@ from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.ledger import Recovered
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.wishes import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,14 +89,16 @@ _WITH_BEFORE = """
     SELECT count(*) FROM intercom_bulk.item
     WHERE run_id = %s AND status = %s AND before IS NOT NULL AND after IS NOT NULL
 """
+_WISH = "DELETE FROM intercom_bulk.wish WHERE run_id = %s RETURNING life, wish"
 
 
 class PostgresLedger:
     """The session is the ledger's own, and its lock on the run with it: whoever lost the one can no longer write."""
 
-    def __init__(self, session: Session, run_id: str) -> None:
+    def __init__(self, session: Session, run_id: str, life: str = "") -> None:
         self._session = session
         self._run_id = run_id
+        self._life = life
         self._inside = False
         self._steps: dict[str, list[tuple[object, ...]]] = {}
         self._moved: set[str] = set()
@@ -200,6 +203,10 @@ class PostgresLedger:
         self._flush()
         ((_, ((count,),)),) = self._session.run((_WITH_BEFORE, (self._run_id, status.value)))
         return int(count)
+
+    def wish(self) -> Wish | None:
+        row = self._session.row(_WISH, (self._run_id,))
+        return Wish(row[1]) if row is not None and row[0] == self._life else None
 
     def close(self) -> None:
         self._session.close()
