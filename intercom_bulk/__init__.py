@@ -36,7 +36,7 @@ _ROOMS = {
     ),
     "runs.exclude": ("Exclude",),
     "runs.handle": ("Run",),
-    "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "Summary"),
+    "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "StepRecord", "Summary"),
     "runs.plan": ("PlanFile",),
     "runs.preview": ("Preview", "PreviewItem"),
     "runs.record": ("RunRecord",),
@@ -54,6 +54,7 @@ _ROOMS = {
     ),
     "updaters.details": ("ReadMarker", "TitleSetter", "Untagger"),
     "updaters.history": ("Runs", "StoredRun"),
+    "updaters.steps": ("Step", "Steps"),
 }
 _HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 

@@ -27,7 +27,7 @@ from intercom_bulk.errors import (
 )
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
-from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
+from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, StepRecord, Summary
 from intercom_bulk.runs.plan import PlanFile
 from intercom_bulk.runs.preview import Preview, PreviewItem
 from intercom_bulk.runs.record import RunRecord
@@ -45,6 +45,7 @@ from intercom_bulk.updaters.conversations import (
 )
 from intercom_bulk.updaters.details import ReadMarker, TitleSetter, Untagger
 from intercom_bulk.updaters.history import Runs, StoredRun
+from intercom_bulk.updaters.steps import Step, Steps
 
 __all__ = [
     "ApiError",
@@ -86,6 +87,9 @@ __all__ = [
     "SettingsError",
     "StateChanger",
     "Status",
+    "Step",
+    "StepRecord",
+    "Steps",
     "Stopped",
     "StoredRun",
     "Summary",

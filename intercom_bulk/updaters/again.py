@@ -10,13 +10,14 @@ from intercom_bulk.errors import Gone, Rejected, UsageError
 from intercom_bulk.runs.earlier import EarlierItems
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
 from intercom_bulk.updaters.launch import Arguments, Launch
+from intercom_bulk.updaters.stepping import SteppedUndo, way_back
 from intercom_bulk.updaters.undo import UndoAction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import RunOptions
+    from intercom_bulk.runs.model import Action, RunOptions, StepRecord
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.updaters.base import IntercomBulkUpdater
@@ -25,7 +26,10 @@ __all__ = ["resume", "retry", "undo"]
 
 TOUCHED = (Status.DONE, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
 """What an undo looks at: what the run did, and what it may have done."""
+BEGUN = (*TOUCHED, Status.FAILED, Status.STAGED)
+"""Of a composite also what stopped between its steps."""
 RETRYABLE = (Status.FAILED, Status.NEEDS_REVIEW)
+IN_DOUBT = (Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
 FEW = 20
 """Items of a retry that are read anew for one page of its source."""
 
@@ -45,11 +49,12 @@ def undo(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
     """Take back what a run did. Raises `UsageError` before anything is sent where there is nothing to go by."""
     store = updater.workspace.store
     parent = _over(store, run_id, updater)
-    _refuse_without_before(store, parent)
+    statuses = BEGUN if updater.step_updaters else TOUCHED
+    _refuse_without_before(store, parent, statuses)
     begun = _begun_undo(store, parent)
     if begun is not None:
         return resume(updater, begun.run_id, options)
-    return _follow(updater, _arguments(parent, options), run_id, "undo", TOUCHED, undoes=True)
+    return _follow(updater, _arguments(parent, options), run_id, "undo", statuses, undoes=True)
 
 
 def retry(updater: IntercomBulkUpdater, run_id: str, statuses: Sequence[Status], options: RunOptions) -> Run:
@@ -80,11 +85,15 @@ def _follow(
     undoes: bool,
     run_id: str | None = None,
 ) -> Run:
-    make_item = (_reversed if kind == "undo" else _as_meant) if undoes else partial(_anew, updater)
-    per_page = 500 if undoes else FEW
-    source = EarlierItems(updater.workspace.store, parent, statuses, make_item, per_page=per_page)
-    since = _began(updater.workspace.store, parent) if undoes else None
-    action = UndoAction(updater, timeout=arguments.timeout, since=since)
+    store, per_page = updater.workspace.store, 500 if undoes else FEW
+    backwards = _goes_back(store, parent, kind)
+    source = EarlierItems(store, parent, statuses, _items_of(updater, parent, kind, undoes=undoes), per_page=per_page)
+    since = _began(store, parent) if undoes else None
+    action: Action = (
+        SteppedUndo(updater, timeout=arguments.timeout, since=since, backwards=backwards)
+        if updater.step_updaters
+        else UndoAction(updater, timeout=arguments.timeout, since=since)
+    )
     return Launch(
         updater,
         arguments,
@@ -93,11 +102,48 @@ def _follow(
         parent=parent,
         make_source=lambda _: source,
         make_action=(lambda _: action) if undoes else None,
-        recorded={"statuses": [status.value for status in statuses], "undoes": undoes},
+        recorded={"statuses": [status.value for status in statuses], "undoes": undoes, "backwards": backwards},
     ).start()
 
 
+def _goes_back(store: RunStore, parent: str, kind: str) -> bool:
+    """Whether the steps of a composite are taken last first: by an undo, not by the undo of that."""
+    was_back = bool(store.record(parent).parameters.get("backwards"))
+    return not was_back if kind == "undo" else was_back
+
+
 # -- from an outcome to an item
+
+
+def _items_of(
+    updater: IntercomBulkUpdater, parent: str, kind: str, *, undoes: bool
+) -> Callable[[Sequence[Outcome]], Sequence[Item]]:
+    """What makes items of the outcomes of the run before."""
+    if updater.step_updaters and undoes:
+        return partial(_stepped, updater.workspace.store, parent, same=kind != "undo")
+    make_item = (_reversed if kind == "undo" else _as_meant) if undoes else partial(_anew, updater)
+    return lambda outcomes: [make_item(outcome) for outcome in outcomes]
+
+
+def _stepped(store: RunStore, run_id: str, outcomes: Sequence[Outcome], *, same: bool) -> Sequence[Item]:
+    """Of a composite: an item for each that was begun, with the way back of its steps (or the `same` way again)."""
+    ledger = store.read(run_id)
+    try:
+        steps = ledger.steps(*(outcome.item_id for outcome in outcomes))
+    finally:
+        ledger.close()
+    known = ((outcome, steps.get(outcome.item_id, ())) for outcome in outcomes)
+    return [
+        _stepped_item(outcome, records, same=same)
+        for outcome, records in known
+        if same or outcome.status in TOUCHED or any(record.wrote for record in records)
+    ]
+
+
+def _stepped_item(outcome: Outcome, records: Sequence[StepRecord], *, same: bool) -> Item:
+    if not same and outcome.status in IN_DOUBT:
+        return _reversed(outcome)
+    return Item(outcome.item_id, effect=way_back(records, same=same))
 
 
 def _reversed(outcome: Outcome) -> Item:
@@ -119,13 +165,13 @@ def _as_meant(outcome: Outcome) -> Item:
 def _anew(updater: IntercomBulkUpdater, outcome: Outcome) -> Item:
     """Read again what the first run could see: days may have passed, and an undo must bring back what was then."""
     if outcome.effect is None:
-        return Item(outcome.item_id)
+        return Item(outcome.item_id, step=outcome.step)
     try:
-        return Item(outcome.item_id, updater.read_item(outcome.item_id))
+        return Item(outcome.item_id, updater.read_item(outcome.item_id), step=outcome.step)
     except Gone as error:
         return Item(outcome.item_id, skip=("gone", str(error)))
     except Rejected:
-        return Item(outcome.item_id)
+        return Item(outcome.item_id, step=outcome.step)
 
 
 # -- the run before
@@ -137,6 +183,9 @@ def _over(store: RunStore, run_id: str, updater: IntercomBulkUpdater) -> RunReco
     record = store.record(run_id)
     if record.title != type(updater).__name__:
         raise UsageError(f"Run {run_id} was made by {record.title}, and this is {type(updater).__name__}.")
+    made_with = record.parameters.get("made_with") or {}
+    if updater.step_updaters and made_with.get("steps") != updater.made_with["steps"]:
+        raise UsageError(f"Run {run_id} was made by a {record.title} with other steps: make it with the same ones.")
     return record
 
 
@@ -148,13 +197,13 @@ def _began(store: RunStore, run_id: str) -> int | None:
     return record.cutoff
 
 
-def _refuse_without_before(store: RunStore, parent: RunRecord) -> None:
+def _refuse_without_before(store: RunStore, parent: RunRecord, statuses: Sequence[Status]) -> None:
     ledger = store.read(parent.run_id)
     try:
         counts, known = ledger.counts(), ledger.with_before(Status.DONE)
     finally:
         ledger.close()
-    if not any(counts.get(status) for status in TOUCHED):
+    if not any(counts.get(status) for status in statuses):
         raise UsageError(f"Run {parent.run_id} changed nothing: there is nothing to undo.")
     if counts.get(Status.DONE) and not known:
         raise UsageError(

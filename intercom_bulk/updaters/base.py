@@ -25,7 +25,7 @@ from intercom_bulk.updaters.launch import Arguments, Launch, constructor_argumen
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
     from intercom_bulk.runs.handle import Run
@@ -69,6 +69,11 @@ class IntercomBulkUpdater(ABC):
     """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`. A run that
     writes is refused unless the updater was made with `irreversible=True`."""
     accepts_irreversible = False
+    max_batch: int = 1
+    """Items that `perform_batch()` takes in one call."""
+    step_updaters: Sequence[IntercomBulkUpdater] = ()
+    """Of a composite: who does its steps, in their order."""
+    _owner: IntercomBulkUpdater | None = None
     writes_apart = False
     """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
 
@@ -104,6 +109,8 @@ class IntercomBulkUpdater(ABC):
     @property
     def admin_id(self) -> str:
         """The admin to act as."""
+        if self._owner is not None:
+            return self._owner.admin_id
         if self._admin_id is None:
             self._admin_id = self.workspace.directory.admin_id()
         return self._admin_id
@@ -111,6 +118,16 @@ class IntercomBulkUpdater(ABC):
     @admin_id.setter
     def admin_id(self, value: str | int | None) -> None:
         self._admin_id = None if value is None else str(value)
+
+    def belong_to(self, owner: IntercomBulkUpdater) -> None:
+        """Be a step of another updater: use its connection and its admin."""
+        self._owner = owner
+        self.access_token, self.base_url, self.inbox_id = owner.access_token, owner.base_url, owner.inbox_id
+
+    @classmethod
+    def remade(cls, made_with: Mapping[str, Any]) -> Self:
+        """An updater as it was, from what a run's record says of it; `settings` may be among the arguments."""
+        return cls(**made_with)
 
     # -- what a subclass says
 
@@ -126,6 +143,13 @@ class IntercomBulkUpdater(ABC):
     def perform_action(self, item_id: str, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Act on one item, best through `self.request`. Raise, or return None without a request, to say "failed"."""
 
+    def perform_batch(self, item_ids: Sequence[str], *args: Any, **kwargs: Any) -> Mapping[str, Exception | None]:
+        """Act on up to `max_batch` items in one call of `self.request`.
+
+        Says of each id None (done) or what went wrong with it, such as `Gone`. What it raises is every item's error.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no perform_batch().")
+
     def get_item_id(self, item: dict[str, Any]) -> str:
         """The id in a search result."""
         return str(item["id"])
@@ -137,6 +161,15 @@ class IntercomBulkUpdater(ABC):
         """
         del item
         return None
+
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A search result as it would be with these fields, which are named as `effect` names them."""
+        return {**item, **fields}
+
+    def as_left(self, item: dict[str, Any]) -> dict[str, Any]:
+        """A search result as the action leaves it: what the next one of several steps finds."""
+        effect = self.effect(item)
+        return item if effect is None else self.with_fields(item, effect.after)
 
     def should_process(self, item: dict[str, Any]) -> bool:
         """Whether to act on this search result: for what the search language cannot say. Asks nobody, costs nothing."""
@@ -222,7 +255,7 @@ class IntercomBulkUpdater(ABC):
     def workspace(self) -> Workspace:
         """The connection, made on first use from the attributes as they are then."""
         if self._workspace is None:
-            self._workspace = self._connect()
+            self._workspace = self._connect() if self._owner is None else self._owner.workspace
         return self._workspace
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
@@ -445,7 +478,8 @@ class IntercomBulkUpdater(ABC):
     def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
         """Where a run's items come from: the search, or an overridden `search_items()`."""
         if type(self).search_items is not IntercomBulkUpdater.search_items:
-            return IteratorSource(self.search_items(**accepted_keywords(self.search_items, keywords)))
+            found = self.search_items(**accepted_keywords(self.search_items, keywords))
+            return IteratorSource(found, told=f"search_items() of {type(self).__name__}")
         return self._search_source(150, keywords, cutoff, timeout)
 
     def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:

@@ -138,6 +138,10 @@ class StateChanger(ConversationUpdater):
             return Effect(before, {"state": "snoozed", "snoozed_until": self.snoozed_until})
         return Effect(before, {"state": self.state})
 
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Whatever ends a snooze takes its time away."""
+        return {**item, "snoozed_until": None, **fields}
+
     def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
         yield from super().side_effects(item)
         if item.get("state") == "snoozed" and self.state != "snoozed":
@@ -205,6 +209,9 @@ class TagAssigner(ConversationUpdater):
             return None  # tickets do not say, and a contact's nested tags stop at ten: what is not shown is not known
         tags = {str(tag.get("id")) for tag in held.get("tags") or held.get("data") or []}
         return Effect({"tags": sorted(tags)}, {"tags": sorted(self._changed(tags))})
+
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "tags": {"type": "tag.list", "tags": [{"type": "tag", "id": tag} for tag in fields["tags"]]}}
 
     def _changed(self, tags: set[str]) -> set[str]:
         return tags | {self.tag_id}
@@ -274,6 +281,9 @@ class CustomAttributeUpdater(ConversationUpdater):
     def effect(self, item: dict[str, Any]) -> Effect:
         held = item.get("custom_attributes") or {}
         return Effect({name: held.get(name) for name in self.attributes}, self.attributes)
+
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {**item, "custom_attributes": {**(item.get("custom_attributes") or {}), **fields}}
 
 
 def _joined(query: Mapping[str, Any] | None, leaves: list[dict[str, Any]]) -> dict[str, Any]:

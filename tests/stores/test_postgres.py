@@ -143,7 +143,8 @@ def test_a_migration_is_recorded_once(store: PostgresStore, admin: psycopg.Conne
     store.create(record("run")).close()
     store.create(record("another")).close()
     assert admin.execute("SELECT number, name FROM intercom_bulk.migration").fetchall() == [
-        (1, "runs, items and slices")
+        (1, "runs, items and slices"),
+        (2, "steps of a composite"),
     ]
 
 
