@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "FED_BACK", "read_ids", "write_csv", "write_jsonl", "write_markdown"]
 
 COLUMNS = (
-    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link",
+    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link", "step",
 )  # fmt: skip
 FED_BACK = frozenset({Status.FAILED, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW})
 """Failed and in doubt: what a person feeds back in. `started` in an export is an answer that never was recorded."""
@@ -53,6 +53,7 @@ def write_csv(
 ) -> None:
     """One row per item under `COLUMNS`; `at` is ISO 8601 in UTC, `before` and `after` are JSON.
 
+    `step` is how many steps of a composite are over.
     `link` opens the item in the inbox; it is empty for other collections and where the workspace is not known.
     """
     writer = csv.writer(out)  # CRLF, as RFC 4180 has it: with "\n" alone, a lone CR in a cell would not be quoted
@@ -132,6 +133,7 @@ def _row(outcome: Outcome, inbox: str | None) -> tuple[str, ...]:
         _json(outcome.before) if outcome.before is not None else "",
         _json(outcome.after) if outcome.after is not None else "",
         inbox + quote(_encodable(outcome.item_id), safe="") if inbox else "",
+        str(outcome.step or ""),
     )
 
 

@@ -77,23 +77,23 @@ class Results:
         """What an earlier life of the run left: items to go on with, and attempts to look at."""
         now = self._clock.monotonic()
         for item, attempts in found.staged:
-            walk = self._recover_walk(item.id, item.effect, found)
-            begun = Try(attempts - walk.attempts, now, again=walk.attempts > 0) if walk else Try(attempts, now)
-            self._items.take_over(item, begun)
+            known, attempt = self._where_it_stood(item, Try(attempts, now), found)
+            self._items.take_over(known, attempt)
         for outcome, started_at in found.doubts:
             since = now - max(self._clock.time() - started_at, 0.0)
             item = Item(outcome.item_id, effect=outcome.effect, step=outcome.step)
-            walk = self._recover_walk(item.id, item.effect, found)
-            outcome = replace(outcome, attempts=outcome.attempts - (walk.attempts if walk else 0))
-            item = replace(item, effect=walk.effect) if walk else item
-            self._items.take_over(item, Try(outcome.attempts, since, again=bool(walk and walk.attempts)), staged=False)
-            self._doubts.put(Doubt(item, outcome, self._is_resendable(item)), since)
+            known, attempt = self._where_it_stood(item, Try(outcome.attempts, since), found)
+            self._items.take_over(known, attempt, staged=False)
+            lost = replace(outcome, attempts=attempt.number)
+            self._doubts.put(Doubt(known, lost, self._is_resendable(known)), since)
 
-    def _recover_walk(self, item_id: str, effect: Effect | None, found: Recovered) -> Walk | None:
-        if item_id not in found.steps:
-            return None
-        walk = self._walks[item_id] = Walk.recovered(effect, found.steps[item_id])
-        return walk
+    def _where_it_stood(self, item: Item, attempt: Try, found: Recovered) -> tuple[Item, Try]:
+        """The item with the effects of all its steps, and the attempts that the one it stands at has had."""
+        if item.id not in found.steps:
+            return item, attempt
+        walk = self._walks[item.id] = Walk.recovered(item.effect, found.steps[item.id])
+        mine = replace(attempt, number=attempt.number - walk.attempts, again=walk.attempts > 0)
+        return replace(item, effect=walk.effect), mine
 
     # -- what an attempt came to
 

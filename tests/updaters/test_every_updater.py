@@ -11,7 +11,7 @@ import pytest
 import intercom_bulk
 from intercom_bulk import IntercomBulkUpdater, RunOptions, Runs, RunState, Settings, Status, UsageError
 from tests.contract.recorder import Recorder
-from tests.updaters import company_cases, contact_cases, conversation_cases, ticket_cases
+from tests.updaters import company_cases, contact_cases, conversation_cases, steps_cases, ticket_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Prepare = Callable[[Case], Sandbox]
 
-CASES = (*conversation_cases.CASES, *ticket_cases.CASES, *contact_cases.CASES, *company_cases.CASES)
+CASES = (*conversation_cases.CASES, *steps_cases.CASES, *ticket_cases.CASES, *contact_cases.CASES, *company_cases.CASES)
 RESOURCES = ("conversations", "tickets", "contacts", "companies")
 FAULTY: dict[str, Any] = {
     "fault_scope": "writes",
