@@ -52,9 +52,22 @@ _ROOMS = {
         "StateChanger",
         "TagAssigner",
     ),
+    "updaters.converting": ("TicketConverter",),
     "updaters.details": ("ReadMarker", "TitleSetter", "Untagger"),
     "updaters.history": ("Runs", "StoredRun"),
+    "updaters.participants": ("ContactAttacher", "ContactDetacher"),
+    "updaters.removal": ("ConversationDeleter", "ConversationRedactor", "TicketDeleter"),
     "updaters.steps": ("Step", "Steps"),
+    "updaters.tickets": (
+        "TicketAssigner",
+        "TicketAttributeSetter",
+        "TicketCloser",
+        "TicketOpener",
+        "TicketSnoozer",
+        "TicketStateSetter",
+        "TicketUpdater",
+    ),
+    "updaters.words": ("NoteAdder", "Replier"),
 }
 _HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 

@@ -43,15 +43,32 @@ from intercom_bulk.updaters.conversations import (
     StateChanger,
     TagAssigner,
 )
+from intercom_bulk.updaters.converting import TicketConverter
 from intercom_bulk.updaters.details import ReadMarker, TitleSetter, Untagger
 from intercom_bulk.updaters.history import Runs, StoredRun
+from intercom_bulk.updaters.participants import ContactAttacher, ContactDetacher
+from intercom_bulk.updaters.removal import ConversationDeleter, ConversationRedactor, TicketDeleter
 from intercom_bulk.updaters.steps import Step, Steps
+from intercom_bulk.updaters.tickets import (
+    TicketAssigner,
+    TicketAttributeSetter,
+    TicketCloser,
+    TicketOpener,
+    TicketSnoozer,
+    TicketStateSetter,
+    TicketUpdater,
+)
+from intercom_bulk.updaters.words import NoteAdder, Replier
 
 __all__ = [
     "ApiError",
     "Assigner",
     "ChangedSince",
+    "ContactAttacher",
+    "ContactDetacher",
     "ConversationCloser",
+    "ConversationDeleter",
+    "ConversationRedactor",
     "ConversationUpdater",
     "CustomAttributeUpdater",
     "Effect",
@@ -63,6 +80,7 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "NoteAdder",
     "Outcome",
     "OutcomeStream",
     "PlanFile",
@@ -74,6 +92,7 @@ __all__ = [
     "RateLimited",
     "ReadMarker",
     "Rejected",
+    "Replier",
     "Run",
     "RunBusy",
     "RunOptions",
@@ -94,6 +113,15 @@ __all__ = [
     "StoredRun",
     "Summary",
     "TagAssigner",
+    "TicketAssigner",
+    "TicketAttributeSetter",
+    "TicketCloser",
+    "TicketConverter",
+    "TicketDeleter",
+    "TicketOpener",
+    "TicketSnoozer",
+    "TicketStateSetter",
+    "TicketUpdater",
     "TitleSetter",
     "Transient",
     "Unauthorized",

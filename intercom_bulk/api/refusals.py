@@ -77,7 +77,9 @@ def _is_items_own(code: str, said: str, path: str) -> bool:
     parts = path.partition("?")[0].strip("/").split("/")
     if len(parts) < 2:
         return path == ""  # a caller who kept no path acts on items
-    if len(parts) > 2 and parts[2] in {"tags", "companies", "subscriptions", "customers"}:
+    if len(parts) > 2 and parts[2] == "customers":
+        return "user" not in said.lower()  # "User Not Found" is the contact's, "Resource Not Found" the conversation's
+    if len(parts) > 2 and parts[2] in {"tags", "companies", "subscriptions"}:
         noun = {"conversations": "conversation", "contacts": "user", "tickets": "ticket"}.get(parts[0], parts[0])
         return noun in said.lower() or "contact" in said.lower()
     return True

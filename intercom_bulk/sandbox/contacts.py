@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from intercom_bulk.sandbox.workspace import Workspace
 
 __all__ = [
-    "add_note",
     "archive",
     "attach_company",
     "block",
@@ -28,7 +27,6 @@ __all__ = [
     "list_contact_companies",
     "list_contact_tags",
     "list_contacts",
-    "list_notes",
     "list_subscriptions",
     "put_contact",
     "subscribe",
@@ -154,37 +152,6 @@ def _tag(workspace: Workspace, tag_id: str) -> str:
     if tag_id not in workspace.tags:
         raise Problem(404, "not_found", "Resource Not Found")
     return tag_id
-
-
-def _note(one: Contact, note: tuple[int, int, str, str], workspace: Workspace) -> dict[str, Any]:
-    note_id, at, author, body = note
-    return {
-        "type": "note",
-        "id": str(note_id),
-        "created_at": at,
-        "contact": {"type": "contact", "id": one.id},
-        "author": documents.admin(workspace, author),
-        "body": body,
-    }
-
-
-def list_notes(workspace: Workspace, call: Call) -> Answer:
-    """GET /contacts/{id}/notes."""
-    one = workspace.contact(call.ids[0])
-    page, size = call.page_number(50, 150)
-    path = f"/contacts/{one.id}/notes"
-    return ok(list_page(list(one.notes), page, size, path, call, lambda note: _note(one, note, workspace)))
-
-
-def add_note(workspace: Workspace, call: Call) -> Answer:
-    """POST /contacts/{id}/notes."""
-    one, body = workspace.contact(call.ids[0]), call.text("body")
-    author = workspace.admin(str(call.json.get("admin_id") or workspace.options.admin_id))
-    workspace.changing(one, call.now)
-    workspace.effect(one)
-    note = (workspace.part_id(), int(call.now), author, body)
-    one.notes = (*one.notes, note)
-    return ok(_note(one, note, workspace))
 
 
 def list_contact_companies(workspace: Workspace, call: Call) -> Answer:

@@ -147,9 +147,14 @@ def list_ticket_types(workspace: Workspace, _: Call) -> Answer:
     return ok({"type": "list", "data": listed})
 
 
-def list_ticket_states(_: Workspace, __: Call) -> Answer:
-    """GET /ticket_states."""
-    return ok({"type": "list", "data": [threads.ticket_state(state_id) for state_id, _ in TICKET_STATES]})
+def list_ticket_states(workspace: Workspace, _: Call) -> Answer:
+    """GET /ticket_states: each with the types that have it."""
+    listed = []
+    for state in TICKET_STATES.values():
+        types = [threads.ticket_type(workspace, type_id) for type_id in state.types]
+        named = {"type": "list", "data": types}
+        listed.append({**threads.ticket_state(state.id), "archived": False, "ticket_types": named})
+    return ok({"type": "list", "data": listed})
 
 
 def list_conversation_attributes(workspace: Workspace, _: Call) -> Answer:

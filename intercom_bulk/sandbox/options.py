@@ -74,6 +74,7 @@ class SandboxOptions:
     repeat_adds_part: bool = True
     untag_missing_404: bool = False
     tag_bumps_updated_at: bool = True
+    words_wake: bool = True
     unassigned_null: bool = False
     string_assignees: float = 0.0
     next_null: bool = False

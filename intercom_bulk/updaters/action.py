@@ -34,9 +34,14 @@ def accepted_keywords(function: Callable[..., Any], keywords: Mapping[str, Any])
     return {name: value for name, value in keywords.items() if name in parameters and parameters[name].kind in kinds}
 
 
-def _is_idempotent(kind: type[IntercomBulkUpdater]) -> bool:
-    """What is said of `perform_action` by the class that has it, or by one made from that."""
-    for base in kind.__mro__:
+def _is_idempotent(updater: IntercomBulkUpdater) -> bool:
+    """What is said of `perform_action` by the class that has it, or by one made from that.
+
+    What an updater was made with may take it back (a close with a message), never add it.
+    """
+    if not vars(updater).get("idempotent", True):
+        return False
+    for base in type(updater).__mro__:
         if "idempotent" in vars(base):
             return bool(vars(base)["idempotent"])
         if "perform_action" in vars(base):
@@ -75,7 +80,7 @@ class UpdaterAction:
         self._exclude = exclude
         self._attempts: Attempts = updater.workspace.outer_attempts
         self._is_ours = function.__module__.startswith("intercom_bulk.")
-        self.idempotent = _is_idempotent(type(updater))  # requests of ours say it themselves while the process lives
+        self.idempotent = _is_idempotent(updater)  # requests of ours say it themselves while the process lives
 
     def is_idempotent(self, item: Item) -> bool:
         del item

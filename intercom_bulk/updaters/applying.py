@@ -157,7 +157,8 @@ class _Checklist:
                 effect = planned = None
         if effect is not None and effect.is_done:
             raise LeftAlone("It already is as this run would leave it.", code="already_done")
-        reason = _moved(entry, planned, effect, data)
+        # What it appends does not show, and so nothing at all may have changed: until the first step changes it.
+        reason = _moved(entry, planned, None if self._updater.appends and not step else effect, data)
         if reason is not None:
             raise ChangedSince(reason, code="moved")
         leave_alone(self._updater, self._exclude, dict(data))

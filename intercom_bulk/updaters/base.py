@@ -69,6 +69,9 @@ class IntercomBulkUpdater(ABC):
     """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`. A run that
     writes is refused unless the updater was made with `irreversible=True`."""
     accepts_irreversible = False
+    appends = False
+    """Whether the action adds something that a search result does not show (a note, a reply): an item of a plan must
+    then not have changed at all when the plan is applied, or the same words would be written twice."""
     max_batch: int = 1
     """Items that `perform_batch()` takes in one call."""
     step_updaters: Sequence[IntercomBulkUpdater] = ()

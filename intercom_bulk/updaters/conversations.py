@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.api.query import both, checked
-from intercom_bulk.errors import LeftAlone, Rejected, Unauthorized, UsageError
+from intercom_bulk.errors import LeftAlone, Rejected, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.holdouts import TO_CUSTOMER
+from intercom_bulk.updaters.names import check_exists
+from intercom_bulk.updaters.threads import checked_body, parts_of, written_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.model import Summary
 
 __all__ = ["ConversationCloser", "ConversationUpdater", "CustomAttributeUpdater", "StateChanger", "TagAssigner"]
-
-logger = logging.getLogger(__name__)
 
 LATEST = 32_503_680_000
 """Epoch seconds of the year 3000: what lies behind it was meant in milliseconds."""
@@ -71,12 +71,22 @@ class ConversationUpdater(IntercomBulkUpdater):
         self._check("admin", self._admin_id)
 
     def _check(self, kind: str, wanted: str | None) -> None:
-        if wanted is None:
-            return
-        try:
-            self.workspace.directory.resolve(kind, wanted)
-        except Unauthorized:
-            logger.info("the token may not list %ss: whether %s exists will show", kind, wanted)
+        if wanted is not None:
+            check_exists(self, kind, wanted)
+
+    def _change(self, item_id: str, state: str, snoozed_until: int | None, **more: str) -> dict[str, Any]:
+        message_type = {"open": "open", "closed": "close", "snoozed": "snoozed"}[state]
+        body: dict[str, Any] = {"message_type": message_type, "type": "admin", "admin_id": self.admin_id, **more}
+        if snoozed_until is not None:
+            body["snoozed_until"] = snoozed_until
+        return self.request("POST", f"conversations/{segment(item_id)}/parts", json=body)
+
+    def _snooze_again(self, item_id: str, until: int | None) -> str | None:
+        """Bring a snooze back; the sentence why not, where it is over by now."""
+        if until is None or until <= self.workspace.clock.time() + SOON:
+            return f"It was snoozed until {until}, which has passed: it is open now."
+        self._change(item_id, "snoozed", int(until))
+        return None
 
 
 class StateChanger(ConversationUpdater):
@@ -98,7 +108,7 @@ class StateChanger(ConversationUpdater):
         if (state == "snoozed") != (snoozed_until is not None):
             raise UsageError("snoozed_until goes with state='snoozed', and with nothing else.")
         self.state = state
-        self.snoozed_until = _epoch(snoozed_until)
+        self.snoozed_until = epoch_seconds(snoozed_until)
         if self.snoozed_until is not None:
             self.made_with["snoozed_until"] = self.snoozed_until  # a datetime would not survive in the record
 
@@ -110,27 +120,19 @@ class StateChanger(ConversationUpdater):
     def perform_action(self, item_id: str) -> dict[str, Any]:
         return self._change(item_id, self.state, self.snoozed_until)
 
-    def _change(self, item_id: str, state: str, snoozed_until: int | None) -> dict[str, Any]:
-        message_type = {"open": "open", "closed": "close", "snoozed": "snoozed"}[state]
-        body: dict[str, Any] = {"message_type": message_type, "type": "admin", "admin_id": self.admin_id}
-        if snoozed_until is not None:
-            body["snoozed_until"] = snoozed_until
-        return self.request("POST", f"conversations/{segment(item_id)}/parts", json=body)
-
     def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
         """A snooze that is over by now cannot be set again: the conversation is opened, as it would be by then."""
         del after
-        state, until = before.get("state"), before.get("snoozed_until")
+        state = before.get("state")
         if state not in STATES:
             raise LeftAlone(f"Its state was {state!r}, which cannot be set.", code="no_before")
         if state != "snoozed":
             self._change(item_id, state, None)
-        elif until is not None and until > self.workspace.clock.time() + SOON:
-            self._change(item_id, state, int(until))
-        else:
+            return None
+        over = self._snooze_again(item_id, before.get("snoozed_until"))
+        if over is not None:
             self._change(item_id, "open", None)
-            return f"It was snoozed until {until}, which has passed: it is open now."
-        return None
+        return over
 
     def effect(self, item: dict[str, Any]) -> Effect:
         before = {"state": item.get("state"), "snoozed_until": item.get("snoozed_until")}
@@ -151,10 +153,48 @@ class StateChanger(ConversationUpdater):
 
 
 class ConversationCloser(StateChanger):
-    """Closes conversations, silently: no message goes to the customer."""
+    """Closes conversations, silently unless there is a `message`.
 
-    def __init__(self, access_token: str | None = None, admin_id: str | int | None = None, **connection: Any) -> None:
+    The message goes to the customer with the close (OpenAPI 2.16: `body`), which cannot be taken back: an undo opens
+    the conversation again, and the message stays. It is sent once, so a close whose answer was lost, and that does not
+    show the message, is left for a person. Conversations that are closed already get none.
+    """
+
+    idempotent = True  # the close is; __init__ takes it back where there is a message
+
+    def __init__(
+        self, access_token: str | None = None, admin_id: str | int | None = None, *, message: str | None = None,
+        **connection: Any,
+    ) -> None:  # fmt: skip
         super().__init__(access_token, admin_id, state="closed", **connection)
+        self.message = None if message is None else checked_body(message, "message")
+        if self.message is not None:
+            self.idempotent = False
+            self.irreversible = "the message goes to the customer, and stays when the conversation is opened again."
+
+    def perform_action(self, item_id: str) -> dict[str, Any]:
+        more = {} if self.message is None else {"body": self.message}
+        return self._change(item_id, "closed", None, **more)
+
+    def already_done(self, item_id: str) -> bool | None:
+        """Closed may be somebody else's doing: the message says that it was ours."""
+        if self.message is None:
+            return super().already_done(item_id)
+        if self.run_began is None:
+            return None
+        parts = parts_of(self.read_item(item_id))
+        return bool(written_by(parts, self.admin_id, self.message, since=self.run_began, kinds=["close"]))
+
+    def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+        said = super().restore(item_id, before, after)
+        if self.message is None:
+            return said
+        return f"The message to the customer stays. {said or ''}".strip()
+
+    def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
+        yield from super().side_effects(item)
+        if self.message is not None:
+            yield TO_CUSTOMER
 
     def bulk_close(
         self,
@@ -297,13 +337,14 @@ def _joined(query: Mapping[str, Any] | None, leaves: list[dict[str, Any]]) -> di
     return joined
 
 
-def _epoch(moment: datetime | int | None) -> int | None:
+def epoch_seconds(moment: datetime | int | None) -> int | None:
+    """The end of a snooze, given in either way. Raises `UsageError`."""
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
-            raise UsageError("snoozed_until needs a time zone: datetime(..., tzinfo=...), or give epoch seconds.")
+            raise UsageError("The end of a snooze needs a time zone: datetime(..., tzinfo=...), or give epoch seconds.")
         return int(moment.timestamp())
     if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int) or moment > LATEST):
-        raise UsageError(f"snoozed_until must be an aware datetime or epoch seconds, not {moment!r}.")
+        raise UsageError(f"The end of a snooze must be an aware datetime or epoch seconds, not {moment!r}.")
     return moment
 
 

@@ -202,4 +202,4 @@ def _class_named(name: str, run_id: str) -> type[IntercomBulkUpdater]:
 def _collection(record: RunRecord) -> str:
     """What the items are, for the links into the inbox."""
     made_with = record.parameters.get("made_with") or {}
-    return str(made_with.get("on") or "conversations")
+    return str(record.parameters.get("collection") or made_with.get("on") or "conversations")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
+from intercom_bulk.updaters.names import collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = [
+    "CUSTOMERS",
+    "TO_CUSTOMER",
     "check_sight",
     "customer_wrote_at",
     "leave_alone",
@@ -22,6 +25,7 @@ __all__ = [
     "overrides",
 ]
 
+TO_CUSTOMER = "The text goes to the customer."
 CUSTOMERS = frozenset({"user", "lead", "contact"})
 SLA_OVER = frozenset({None, "hit", "cancelled"})
 """OpenAPI 2.16, `sla_applied`: "missed" is only said at a teammate's next reply, so a missed one still matters."""
@@ -75,10 +79,9 @@ def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None) -> None:
             f"{wish} needs the items that a search finds, and search_items() of {type(updater).__name__} yields only"
             " ids: filter there instead."
         )
-    where = updater.get_search_endpoint()
-    path = where if isinstance(where, str) else where.path
-    if exclude is not None and path.strip("/").partition("/")[0] != "conversations":
-        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {path}.")
+    found = collection_of(updater)
+    if exclude is not None and found != "conversations":
+        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {found}.")
 
 
 def of_recent_words(item: Mapping[str, Any], now: float) -> Iterable[str]:
@@ -97,7 +100,7 @@ def of_an_assignment(item: Mapping[str, Any]) -> Iterable[str]:
 def of_words(item: Mapping[str, Any], *, to_customer: bool) -> Iterable[str]:
     """What a body, a comment (`to_customer`) or an internal note causes beside."""
     if to_customer:
-        yield "The text goes to the customer."
+        yield TO_CUSTOMER
     if item.get("state") == "snoozed":
         yield "It is snoozed: this wakes it."
 

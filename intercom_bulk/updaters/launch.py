@@ -22,6 +22,7 @@ from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction
 from intercom_bulk.updaters.calls import refuse_netrc
 from intercom_bulk.updaters.holdouts import check_sight
+from intercom_bulk.updaters.names import collection_of
 from intercom_bulk.updaters.stepping import SteppedAction
 
 if TYPE_CHECKING:
@@ -306,6 +307,7 @@ class Launch:
             parameters={
                 "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
                 "made_with": updater.made_with,
+                "collection": collection_of(updater),
                 **_plain(self._arguments.to_record()),
                 **self._recorded,
             },

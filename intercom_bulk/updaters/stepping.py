@@ -48,15 +48,25 @@ def effect_from(updaters: Sequence[IntercomBulkUpdater], item: dict[str, Any], s
     Raises `LeftAlone` where one of them would leave the item alone: known before the first one writes.
     """
     parts: list[Effect | None] = [NOTHING] * start
-    names = step_names(updaters)
+    names, unsure = step_names(updaters), set[str]()
     for number, one in enumerate(updaters[start:], start):
         try:
-            parts.append(one.effect(item))
+            part = _doubtful(one.effect(item), unsure)
             item = one.as_left(item)
         except LeftAlone as error:
             where = f"Step {number + 1} of {len(names)} ({names[number]})"
             raise LeftAlone(f"{where}: {error}", code=error.code) from error
+        parts.append(part)
+        if one.appends and part is not None:
+            unsure |= {name for name, value in part.after.items() if part.before.get(name) != value}
     return Effect.of(parts)
+
+
+def _doubtful(effect: Effect | None, unsure: set[str]) -> Effect | None:
+    """Words may wake a snoozed conversation, or not: a step that seems done by that alone is done all the same."""
+    if effect is None or not effect.is_done or not unsure & effect.after.keys():
+        return effect
+    return Effect({name: value for name, value in effect.before.items() if name not in unsure}, effect.after)
 
 
 class SteppedAction:

@@ -78,6 +78,7 @@ class Steps(ConversationUpdater):
             {"updater": f"{type(one).__module__}:{type(one).__qualname__}", "keywords": one.made_with}
             for one in self.step_updaters
         ]
+        self.appends = any(one.appends for one in self.step_updaters)
         told = (one.irreversible for one in self.step_updaters)
         self.irreversible = " ".join(dict.fromkeys(filter(None, told))) or None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk.sandbox import Sandbox, SandboxOptions
-from tests.contract.conftest import description
+from tests.contract.openapi import Description, description_path
 from tests.undo.person import Person
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.updaters.cases import Case
 
-__all__ = ["description", "one_sandbox", "prepared"]
+__all__ = ["judge", "one_sandbox", "prepared"]
 
 SMALL: dict[str, Any] = {
     "limit_per_minute": 900_000,
@@ -37,6 +37,13 @@ def _nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     for name in [name for name in os.environ if name.startswith("INTERCOM_") and name not in kept]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def judge() -> Description | None:
+    """Intercom's own description of its API, where there is one (see tests/contract)."""
+    path = description_path()
+    return None if path is None else Description.load(path)
 
 
 @pytest.fixture(scope="session")
