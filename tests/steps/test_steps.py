@@ -40,7 +40,7 @@ LATER = int(time.time()) + 5 * 86_400 + 12_345
 VARIED: dict[str, Any] = {"share_snoozed": 0.3, "share_closed": 0.2, "share_tagged": 0.6, "share_other_team": 0.4}
 
 
-def leave(body: str = "Swept.") -> Step:
+def leave(body: str = "<p>Swept.</p>") -> Step:
     return Step(Leaver, {"body": body})
 
 
@@ -135,7 +135,7 @@ def test_a_retry_goes_on_at_the_step_that_failed(start: Start) -> None:
     run.wait(0)
     run.result()
     assert Runs().get(run.run_id).counts == {Status.DONE: 30}
-    other = Steps(leave("Again."), s.untag("stale"), s.open(), **sandbox.settings_kwargs())
+    other = Steps(leave("<p>Again.</p>"), s.untag("stale"), s.open(), **sandbox.settings_kwargs())
     sandbox.set(poison_422_ids=poisoned)
     failed = other.start(**EVERYTHING, options=QUICK)
     failed.result()
@@ -304,10 +304,10 @@ def test_a_step_without_a_way_back_stays_and_is_said(start: Start) -> None:
 
 
 def test_an_undo_that_is_cut_short_between_steps_goes_on(start: Start) -> None:
-    sandbox = start(conversations=30, latency_ms=10, **VARIED)
+    sandbox = start(conversations=30, latency_ms=20, **VARIED)
     digest = sandbox.digest()
     updater = Steps(s.set_title("Old"), s.tag("stale"), s.close(), **sandbox.settings_kwargs())
-    run_id = done(updater)
+    run_id = done(updater, parallel_workers=2)  # and so many its undo has
     back = updater.undo(run_id, options=QUICK)
     while (seen := back.progress()) is None or seen.done < 3:
         back.wait(0.01)
