@@ -37,7 +37,7 @@ _ROOMS = {
     "runs.exclude": ("Exclude",),
     "runs.handle": ("Run",),
     "runs.ids": ("Ids",),
-    "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "Summary"),
+    "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "StepRecord", "Summary"),
     "runs.plan": ("PlanFile",),
     "runs.preview": ("Preview", "PreviewItem"),
     "runs.record": ("RunRecord",),
@@ -63,6 +63,7 @@ _ROOMS = {
     "updaters.memberships": ("CompanyAttacher", "CompanyDetacher"),
     "updaters.participants": ("ContactAttacher", "ContactDetacher"),
     "updaters.removal": ("ConversationDeleter", "ConversationRedactor", "TicketDeleter"),
+    "updaters.steps": ("Step", "Steps"),
     "updaters.subscriptions": ("Subscriber", "Unsubscriber"),
     "updaters.tags": ("TagAssigner", "Untagger"),
     "updaters.tickets": (

@@ -28,7 +28,7 @@ from intercom_bulk.errors import (
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
-from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
+from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, StepRecord, Summary
 from intercom_bulk.runs.plan import PlanFile
 from intercom_bulk.runs.preview import Preview, PreviewItem
 from intercom_bulk.runs.record import RunRecord
@@ -54,6 +54,7 @@ from intercom_bulk.updaters.history import Runs, StoredRun
 from intercom_bulk.updaters.memberships import CompanyAttacher, CompanyDetacher
 from intercom_bulk.updaters.participants import ContactAttacher, ContactDetacher
 from intercom_bulk.updaters.removal import ConversationDeleter, ConversationRedactor, TicketDeleter
+from intercom_bulk.updaters.steps import Step, Steps
 from intercom_bulk.updaters.subscriptions import Subscriber, Unsubscriber
 from intercom_bulk.updaters.tags import TagAssigner, Untagger
 from intercom_bulk.updaters.tickets import (
@@ -125,6 +126,9 @@ __all__ = [
     "SettingsError",
     "StateChanger",
     "Status",
+    "Step",
+    "StepRecord",
+    "Steps",
     "Stopped",
     "StoredRun",
     "Subscriber",

@@ -160,8 +160,14 @@ class IteratorSource:
 
     repeatable = False
 
-    def __init__(self, ids: Iterable[object], *, per_page: int = 150, total: int | None = None) -> None:
+    def __init__(
+        self, ids: Iterable[object] | None, *, per_page: int = 150, total: int | None = None, told: str = "The source"
+    ) -> None:
+        """`told`: who yields the ids. Raises `SearchError` where that is nobody."""
+        if ids is None:
+            raise SearchError(f"{told} returned None: it has to yield the ids of the items.")
         self._ids = iter(ids)
+        self._told = told
         self._per_page = per_page
         self._total = total
 
@@ -169,12 +175,17 @@ class IteratorSource:
         return [Slice("0")]
 
     def read(self, part: Slice) -> Page:
-        items = [Item(str(entry)) for entry in islice(self._ids, self._per_page)]
+        items = [Item(self._id_of(entry)) for entry in islice(self._ids, self._per_page)]
         after = replace(part, pages=part.pages + 1, done=len(items) < self._per_page)
         return Page(items, after, self._total)
 
     def split(self, part: Slice) -> None:
         del part
+
+    def _id_of(self, entry: object) -> str:
+        if entry is None:
+            raise SearchError(f"{self._told} yielded None where the id of an item was due: nothing was done for it.")
+        return str(entry)
 
 
 class PlanSource:

@@ -1,19 +1,20 @@
 """What happened to each item of one run, written before and after it happens.
 
-A file per run, one writer. Items are keyed by (item, step); this version of the library knows runs of one step.
+A file per run, one writer. A row of `item` is one item, at the step that is next; a row of `step` is one step of a
+composite's item, and other runs have none.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
-from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
 from intercom_bulk.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -39,7 +40,14 @@ _MIGRATIONS = (
         pages INTEGER NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (pass, key)
     ) STRICT;
     """,
+    """
+    CREATE TABLE step (
+        id TEXT NOT NULL, step INTEGER NOT NULL, before TEXT, after TEXT, at REAL, attempts INTEGER NOT NULL DEFAULT 0,
+        request_id TEXT, code TEXT, message TEXT, PRIMARY KEY (id, step)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
+_COLUMNS = "id, status, code, message, attempts, before, after, request_id, at, detail, step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Recovered:
     """What an earlier life of a run left: items to go on with, attempts whose end nobody knows, and how far it read.
 
     `staged` are (item, attempts so far); `doubts` are (outcome of status `unknown`, epoch seconds of the intent);
-    `attempted` counts items ever sent.
+    `attempted` counts items ever sent. `steps`, by item id, are those of the staged and doubtful items of a composite.
     """
 
     staged: Sequence[tuple[Item, int]]
@@ -55,6 +63,7 @@ class Recovered:
     slices: Sequence[Slice]
     attempted: int
     known: int
+    steps: Mapping[str, Sequence[StepRecord]] = field(default_factory=dict)
 
 
 class RunLedger(Protocol):
@@ -98,6 +107,12 @@ class RunLedger(Protocol):
 
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
         """Back to `staged`: to be tried again (`attempted`), or because the run stopped before they were sent."""
+
+    def complete(self, item_id: str, records: Sequence[StepRecord]) -> None:
+        """The steps of a composite's item that are over now, in order; the item stands at the one after them."""
+
+    def steps(self, *item_ids: str) -> dict[str, list[StepRecord]]:
+        """The steps of these items, in order, by item id; what has none is left out."""
 
     def counts(self) -> dict[Status, int]:
         """How many items stand where."""
@@ -168,11 +183,12 @@ class Ledger:
             )
             lost = "The process ended before the answer was recorded."
             self._database.execute(sql, (Status.UNKNOWN, alive_until, lost, Status.STARTED))
-            staged = [(Item(o.item_id, effect=o.effect), o.attempts) for o in self.outcomes(Status.STAGED)]
+            steps = self._steps("SELECT id FROM item WHERE status IN (?, ?)", (Status.STAGED, Status.UNKNOWN))
+            staged = [(Item(o.item_id, effect=o.effect, step=o.step), o.attempts) for o in self.outcomes(Status.STAGED)]
             doubts = [(outcome, self._started_at(outcome.item_id)) for outcome in self.outcomes(Status.UNKNOWN)]
             sql = "SELECT count(*), coalesce(sum(attempts > 0), 0) FROM item"
             known, attempted = self._database.row(sql) or (0, 0)
-        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)))
+        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)), steps)
 
     def _started_at(self, item_id: str) -> float:
         row = self._database.row("SELECT started_at FROM item WHERE id=?", (item_id,))
@@ -207,9 +223,17 @@ class Ledger:
         return [item for item in page.items if self._is_new(item, known.get(item.id))]
 
     def _is_new(self, item: Item, effect: Effect | Exception | None) -> bool:
-        before, after = (_json(effect.before), _json(effect.after)) if isinstance(effect, Effect) else (None, None)
-        sql = "INSERT INTO item (id, status, before, after) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        return self._database.execute(sql, (item.id, Status.STAGED, before, after)) == 1
+        known = effect if isinstance(effect, Effect) else None
+        told = known if known is not None and known.is_known else None
+        sql = (
+            "INSERT INTO item (id, status, before, after) SELECT ?1, ?2, ?3, ?4"
+            " WHERE NOT EXISTS (SELECT 1 FROM item WHERE id=?1)"
+        )
+        is_new = self._database.execute(sql, (item.id, Status.STAGED, *_fields(told))) == 1
+        if is_new and known is not None and known.parts:
+            rows = [(item.id, number, *_fields(part)) for number, part in enumerate(known.parts)]
+            self._database.execute_many("INSERT INTO step (id, step, before, after) VALUES (?, ?, ?, ?)", rows)
+        return is_new
 
     def start(self, items: Iterable[Item], now: float) -> None:
         """The intent, before anything leaves the machine."""
@@ -232,6 +256,29 @@ class Ledger:
         sql = "UPDATE item SET status=?, attempts=attempts-? WHERE id=? AND status IN (SELECT value FROM json_each(?))"
         self._expect(self._database.execute_many(sql, rows), len(rows))
 
+    def complete(self, item_id: str, records: Sequence[StepRecord]) -> None:
+        """The steps of a composite's item that are over now, in order; the item stands at the one after them."""
+        sql = "UPDATE step SET at=?, attempts=?, request_id=?, code=?, message=? WHERE id=? AND step=? AND at IS NULL"
+        rows = [(*_told(record), item_id, record.step) for record in records]
+        self._expect(self._database.execute_many(sql, rows), len(rows))
+        sql = "UPDATE item SET step=? WHERE id=? AND step=?"
+        self._expect(self._database.execute(sql, (records[-1].step + 1, item_id, records[0].step)), 1)
+
+    def steps(self, *item_ids: str) -> dict[str, list[StepRecord]]:
+        """The steps of these items, in order, by item id; what has none is left out."""
+        if self._database.row("SELECT 1 FROM sqlite_master WHERE name='step'") is None:
+            return {}  # an older version's file, opened to be read
+        return self._steps("SELECT value FROM json_each(?)", (json.dumps(item_ids),))
+
+    def _steps(self, ids: str, parameters: Sequence[object]) -> dict[str, list[StepRecord]]:
+        """`ids`: a query for them."""
+        columns = "id, step, before, after, at, attempts, request_id, code, message"
+        sql = f"SELECT {columns} FROM step WHERE id IN ({ids}) ORDER BY id, step"  # noqa: S608  our own words
+        found: dict[str, list[StepRecord]] = {}
+        for item_id, *row in self._database.rows(sql, parameters):
+            found.setdefault(str(item_id), []).append(_step(row))
+        return found
+
     def counts(self) -> dict[Status, int]:
         """How many items stand where."""
         rows = self._database.rows("SELECT status, count(*) FROM item GROUP BY status")
@@ -245,7 +292,7 @@ class Ledger:
     def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
         """What is recorded of the items of these statuses (of all, when none is named), in the order they settled."""
         sql = (
-            "SELECT id, status, code, message, attempts, before, after, request_id, at, detail FROM item"
+            f"SELECT {_COLUMNS} FROM item"  # noqa: S608  our own names
             " WHERE status IN (SELECT value FROM json_each(?)) ORDER BY at * ?, id"
         )
         for row in self._database.rows(sql, (json.dumps(statuses or list(Status)), -1 if newest_first else 1)):
@@ -256,7 +303,7 @@ class Ledger:
     ) -> list[Outcome]:
         """Newest first, at most `limit` of them, those before `below` (when, item id): data to go on from."""
         sql = (
-            "SELECT id, status, code, message, attempts, before, after, request_id, at, detail FROM item"
+            f"SELECT {_COLUMNS} FROM item"  # noqa: S608  our own names
             " WHERE status IN (SELECT value FROM json_each(?)) AND (coalesce(at, 0.0), id) < (?, ?)"
             " ORDER BY coalesce(at, 0.0) DESC, id DESC LIMIT ?"
         )
@@ -306,19 +353,39 @@ def _json(value: Mapping[str, object]) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
 
 
+def _fields(effect: Effect | None) -> tuple[str | None, str | None]:
+    """What is kept of an effect: before and after."""
+    return (None, None) if effect is None else (_json(effect.before), _json(effect.after))
+
+
+def _told(record: StepRecord) -> tuple[object, ...]:
+    return (record.at, record.attempts, *map(_storable, (record.request_id, record.code, record.message)))
+
+
+def _step(row: Sequence[object]) -> StepRecord:
+    step, before, after, at, attempts, *texts = row
+    when = None if at is None else float(str(at))
+    return StepRecord(int(str(step)), _object(before), _object(after), when, int(str(attempts)), *map(_text, texts))
+
+
+def _object(text: object) -> dict[str, object] | None:
+    return None if text is None else dict(json.loads(str(text)))
+
+
 def _outcome(row: tuple[object, ...]) -> Outcome:
-    item_id, status, code, message, attempts, before, after, request_id, at, detail = row
+    item_id, status, code, message, attempts, before, after, request_id, at, detail, step = row
     return Outcome(
         item_id=str(item_id),
         status=Status(str(status)),
         code=_text(code),
         message=_text(message),
         attempts=int(str(attempts)),
-        before=json.loads(str(before)) if before is not None else None,
-        after=json.loads(str(after)) if after is not None else None,
+        before=_object(before),
+        after=_object(after),
         request_id=_text(request_id),
         at=float(str(at or 0.0)),
         detail=_text(detail),
+        step=int(str(step)),
     )
 
 

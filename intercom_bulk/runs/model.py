@@ -9,7 +9,7 @@ run    running -> completed | completed_with_errors
 
 item   staged -> started -> done | skipped | failed | unknown
        staged -> skipped | failed            (decided without a request)
-       started -> staged                     (the run stopped before it was sent)
+       started -> staged                     (the run stopped before it was sent, or another step follows)
        unknown -> done | staged | skipped | failed | needs_review
 """
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ITEM_TRANSITIONS",
+    "PASSING",
     "Action",
     "Budget",
     "Effect",
@@ -46,6 +47,7 @@ __all__ = [
     "Slice",
     "Source",
     "Status",
+    "StepRecord",
     "Summary",
 ]
 
@@ -89,15 +91,49 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The fields an action writes, as they are (`before`) and as it leaves them (`after`)."""
+    """The fields an action writes, as they are (`before`) and as it leaves them (`after`).
+
+    `parts`: the effects of a composite's steps, in order, each on the item as the steps before leave it; None for a
+    step that cannot tell. Empty parts (`Effect({}, {})`) are steps with nothing to do.
+    """
 
     before: Mapping[str, Any]
     after: Mapping[str, Any]
+    parts: tuple[Effect | None, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[Effect | None]) -> Effect:
+        """A composite's: what the first step found of each field, and what the last one leaves."""
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for part in parts:
+            if part is not None:
+                before, after = {**part.before, **before}, {**after, **part.after}
+        return cls(before, after, tuple(parts))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says anything: a composite may be of steps that cannot tell."""
+        return not self.parts or bool(self.before or self.after)
 
     @property
     def is_done(self) -> bool:
         """Whether the item already is as the action would leave it."""
+        if self.parts:
+            return self.next_step(0) is None
         return all(key in self.before and self.before[key] == value for key, value in self.after.items())
+
+    def next_step(self, start: int) -> int | None:
+        """The first step from `start` on that has something to do; None: the rest is done.
+
+        What comes after a step that cannot tell is never taken for done.
+        """
+        for number, part in enumerate(self.parts):
+            if part is None:
+                return max(number, start) if start < len(self.parts) else None
+            if number >= start and not part.is_done:
+                return number
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +142,7 @@ class Item:
 
     `effect`: known already, from a plan or an earlier run. `skip`: (code, sentence) why it is not to be acted on;
     `fail`: why it cannot be. `row`: the row of a list that it came from; a repetition is recorded under that.
+    `step`: of a composite, the one that is next; those before it are over.
     """
 
     id: str
@@ -114,6 +151,7 @@ class Item:
     skip: tuple[str, str] | None = None
     fail: tuple[str, str] | None = None
     row: str | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +192,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one item. `code` and `message` say why, unless it is done. `at` is in epoch seconds."""
+    """What happened to one item. `code` and `message` say why, unless it is done. `at` is in epoch seconds.
+
+    `step`: how many steps of a composite are over; 0 for all other runs. `attempts` are those of all its steps.
+    """
 
     item_id: str
     status: Status
@@ -167,11 +208,42 @@ class Outcome:
     at: float = 0.0
     detail: str | None = field(default=None, repr=False)
     target: bool = False
+    step: int = 0
 
     @property
     def effect(self) -> Effect | None:
         """What the item was and was to be, where both are known."""
         return Effect(self.before, self.after) if self.before is not None and self.after is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of a composite on one item: what it changes, and what came of it.
+
+    `at` is in epoch seconds, None: it is not over. `code`: why it needed no request (see `PASSING`).
+    """
+
+    step: int
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    at: float | None = None
+    attempts: int = 0
+    request_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+    @property
+    def wrote(self) -> bool:
+        """Whether it changed the item."""
+        return self.at is not None and self.code is None
+
+    @property
+    def effect(self) -> Effect | None:
+        return Effect(self.before, self.after) if self.before is not None and self.after is not None else None
+
+
+PASSING = frozenset({"already_done", "stays"})
+"""Codes with which a step is over without a request, and the item goes on to the next one."""
 
 
 class Budget(Protocol):
@@ -217,13 +289,16 @@ class Source(Protocol):
 class Action(Protocol):
     """What is done to the items, `max_batch` of them at a time.
 
-    `idempotent`: a second effect would be harmless, so an attempt whose answer was lost may be repeated.
+    `steps` are the names of a composite's steps, each item's one after another; empty for all other actions.
     """
 
     @property
-    def idempotent(self) -> bool: ...
+    def steps(self) -> Sequence[str]: ...
     @property
     def max_batch(self) -> int: ...
+    def is_idempotent(self, item: Item) -> bool:
+        """Whether a second effect would be harmless, so that an attempt whose answer was lost may be repeated."""
+
     def prepare(self) -> None:
         """Check, with reads only, what every item needs (names, permissions). Runs once, before the first write."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "write_csv", "write_jsonl", "write_markdown"]
 
 COLUMNS = (
-    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link",
+    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link", "step",
 )  # fmt: skip
 
 _FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠\t\r\n\0]")
@@ -47,6 +47,7 @@ def write_csv(
 ) -> None:
     """One row per item under `COLUMNS`; `at` is ISO 8601 in UTC, `before` and `after` are JSON.
 
+    `step` is how many steps of a composite are over.
     `link` opens the item in the inbox; it is empty for other collections and where the workspace is not known.
     """
     writer = csv.writer(out)  # CRLF, as RFC 4180 has it: with "\n" alone, a lone CR in a cell would not be quoted
@@ -108,6 +109,7 @@ def _row(outcome: Outcome, inbox: str | None) -> tuple[str, ...]:
         _json(outcome.before) if outcome.before is not None else "",
         _json(outcome.after) if outcome.after is not None else "",
         inbox + quote(_encodable(outcome.item_id), safe="") if inbox and " " not in outcome.item_id else "",
+        str(outcome.step or ""),
     )
 
 

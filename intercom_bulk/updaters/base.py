@@ -73,7 +73,10 @@ class IntercomBulkUpdater(ABC):
     """Whether the action adds something that a search result does not show (a note, a reply): an item of a plan must
     then not have changed at all when the plan is applied, or the same words would be written twice."""
     max_batch: int = 1
-    """Items that `perform_batch` takes in one call; 1: `perform_action` is called for each."""
+    """Items that `perform_batch()` takes in one call."""
+    step_updaters: Sequence[IntercomBulkUpdater] = ()
+    """Of a composite: who does its steps, in their order."""
+    _owner: IntercomBulkUpdater | None = None
     writes_apart = False
     """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
 
@@ -109,6 +112,8 @@ class IntercomBulkUpdater(ABC):
     @property
     def admin_id(self) -> str:
         """The admin to act as."""
+        if self._owner is not None:
+            return self._owner.admin_id
         if self._admin_id is None:
             self._admin_id = self.workspace.directory.admin_id()
         return self._admin_id
@@ -116,6 +121,16 @@ class IntercomBulkUpdater(ABC):
     @admin_id.setter
     def admin_id(self, value: str | int | None) -> None:
         self._admin_id = None if value is None else str(value)
+
+    def belong_to(self, owner: IntercomBulkUpdater) -> None:
+        """Be a step of another updater: use its connection and its admin."""
+        self._owner = owner
+        self.access_token, self.base_url, self.inbox_id = owner.access_token, owner.base_url, owner.inbox_id
+
+    @classmethod
+    def remade(cls, made_with: Mapping[str, Any]) -> Self:
+        """An updater as it was, from what a run's record says of it; `settings` may be among the arguments."""
+        return cls(**made_with)
 
     # -- what a subclass says
 
@@ -132,8 +147,11 @@ class IntercomBulkUpdater(ABC):
         """Act on one item, best through `self.request`. Raise, or return None without a request, to say "failed"."""
 
     def perform_batch(self, item_ids: Sequence[str], *args: Any, **kwargs: Any) -> Mapping[str, Exception | None]:
-        """Act on up to `max_batch` items in one call; of each id None (done) or its error. Raise for all of them."""
-        raise NotImplementedError(f"{type(self).__name__} has max_batch but no perform_batch().")
+        """Act on up to `max_batch` items in one call of `self.request`.
+
+        Says of each id None (done) or what went wrong with it, such as `Gone`. What it raises is every item's error.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no perform_batch().")
 
     def get_item_id(self, item: dict[str, Any]) -> str:
         """The id in a search result."""
@@ -146,6 +164,15 @@ class IntercomBulkUpdater(ABC):
         """
         del item
         return None
+
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A search result as it would be with these fields, which are named as `effect` names them."""
+        return {**item, **fields}
+
+    def as_left(self, item: dict[str, Any]) -> dict[str, Any]:
+        """A search result as the action leaves it: what the next one of several steps finds."""
+        effect = self.effect(item)
+        return item if effect is None else self.with_fields(item, effect.after)
 
     def should_process(self, item: dict[str, Any]) -> bool:
         """Whether to act on this search result: for what the search language cannot say. Asks nobody, costs nothing."""
@@ -231,7 +258,7 @@ class IntercomBulkUpdater(ABC):
     def workspace(self) -> Workspace:
         """The connection, made on first use from the attributes as they are then."""
         if self._workspace is None:
-            self._workspace = self._connect()
+            self._workspace = self._connect() if self._owner is None else self._owner.workspace
         return self._workspace
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
@@ -454,7 +481,8 @@ class IntercomBulkUpdater(ABC):
     def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
         """Where a run's items come from: the search, or an overridden `search_items()`."""
         if type(self).search_items is not IntercomBulkUpdater.search_items:
-            return IteratorSource(self.search_items(**accepted_keywords(self.search_items, keywords)))
+            found = self.search_items(**accepted_keywords(self.search_items, keywords))
+            return IteratorSource(found, told=f"search_items() of {type(self).__name__}")
         return self._search_source(150, keywords, cutoff, timeout)
 
     def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:

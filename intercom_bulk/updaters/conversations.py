@@ -139,6 +139,10 @@ class StateChanger(ConversationUpdater):
             return Effect(before, {"state": "snoozed", "snoozed_until": self.snoozed_until})
         return Effect(before, {"state": self.state})
 
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Whatever ends a snooze takes its time away."""
+        return {**item, "snoozed_until": None, **fields}
+
     def side_effects(self, item: dict[str, Any]) -> Iterable[str]:
         yield from super().side_effects(item)
         if item.get("state") == "snoozed" and self.state != "snoozed":

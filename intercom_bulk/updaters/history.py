@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Outcome
+    from intercom_bulk.runs.model import Outcome, StepRecord
     from intercom_bulk.runs.record import RunRecord
 
 __all__ = ["Runs", "StoredRun"]
@@ -81,6 +81,14 @@ class Runs:
         ledger = self._store.read(run_id)
         try:
             yield from ledger.outcomes(*map(Status, statuses))
+        finally:
+            ledger.close()
+
+    def steps(self, run_id: str, item_id: str) -> Sequence[StepRecord]:
+        """The steps of one item of a composite, in order, and what came of each; empty for other runs."""
+        ledger = self._store.read(run_id)
+        try:
+            return ledger.steps(item_id).get(item_id, ())
         finally:
             ledger.close()
 
@@ -187,7 +195,7 @@ class Runs:
             }
             made_with["settings"] = settings
         try:
-            made: IntercomBulkUpdater = cls(**made_with)
+            made = cls.remade(made_with)
         except (TypeError, UsageError) as error:
             raise UsageError(
                 f"{name} cannot be made again from the record of run {record.run_id} ({error}): pass updater=."

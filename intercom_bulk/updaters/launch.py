@@ -28,6 +28,7 @@ from intercom_bulk.updaters.holdouts import check_sight, overrides
 from intercom_bulk.updaters.listed import ListedItems
 from intercom_bulk.updaters.lookup import Lookup
 from intercom_bulk.updaters.names import collection_of
+from intercom_bulk.updaters.stepping import SteppedAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,7 @@ class Launch:
         kind: str = "update",
         parent: str | None = None,
         make_source: Callable[[int], Source] | None = None,
-        make_action: Callable[[UpdaterAction], Action] | None = None,
+        make_action: Callable[[Action], Action] | None = None,
         recorded: Mapping[str, Any] | None = None,
     ) -> None:
         arguments = _with_list(updater, arguments, is_new=kind == "update" and run_id is None)
@@ -142,7 +143,8 @@ class Launch:
             check_sight(updater, arguments.options.exclude, sees=arguments.listed is not None)
         if not (arguments.dry_run or run_id is not None or (recorded or {}).get("undoes")):
             _refuse_irreversible(updater)
-        refuse_netrc(updater.perform_action, updater.base_url)
+        for one in updater.step_updaters or [updater]:
+            refuse_netrc(one.perform_action, updater.base_url)
         self._updater = updater
         self._arguments = arguments
         self._workspace = updater.workspace
@@ -255,20 +257,14 @@ class Launch:
         self._check_workspace(workspace)
         earlier = self._earlier
         cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
-        action: Action = UpdaterAction(
-            self._updater,
-            arguments.keywords,
-            timeout=arguments.timeout,
-            exclude=arguments.options.exclude,
-            since=cutoff,
-        )
+        action = self._action(cutoff)
         options = arguments.options
         return Plan(
             run_id=self.run_id,
             title=type(self._updater).__name__,
             kind=self._kind,
             source=self._source(cutoff),
-            action=self._make_action(action) if self._make_action is not None else action,  # type: ignore[arg-type]
+            action=self._make_action(action) if self._make_action is not None else action,
             gate=governor,
             options=options,
             workers=arguments.workers,
@@ -298,6 +294,14 @@ class Launch:
         updater = self._updater
         hooks = any(overrides(updater, name) for name in ("effect", "should_process", "side_effects"))
         return hooks or self._arguments.dry_run or self._arguments.options.exclude is not None
+
+    def _action(self, cutoff: int) -> Action:
+        arguments, exclude = self._arguments, self._arguments.options.exclude
+        if self._updater.step_updaters:
+            return SteppedAction(self._updater, timeout=arguments.timeout, exclude=exclude, since=cutoff)
+        return UpdaterAction(
+            self._updater, arguments.keywords, timeout=arguments.timeout, exclude=exclude, since=cutoff
+        )
 
     def _source(self, cutoff: int) -> Source:
         return self.own_source(cutoff) if self._make_source is None else self._make_source(cutoff)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import IntercomBulkError, UsageError
 from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, Status
-from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain
+from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain, recorded_parts
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
-from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.action import accepted_keywords
 from intercom_bulk.updaters.door import lasting_name
 from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
 from intercom_bulk.updaters.listed import ListedItems
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from intercom_bulk.runs.exclude import Exclude
-    from intercom_bulk.runs.model import Page, Slice, Source
+    from intercom_bulk.runs.model import Action, Page, Slice, Source
     from intercom_bulk.runs.stream import OutcomeStream
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.launch import Arguments, Launch
@@ -48,18 +49,27 @@ class _Sight:
     updated_at: int | None
     customer_wrote_at: int | None
     side_effects: tuple[str, ...]
+    parts: tuple[Effect | None, ...] = ()
+
+    @property
+    def writes(self) -> int:
+        """Calls of the updater that the item takes."""
+        return sum(part is None or not part.is_done for part in self.parts) if self.parts else 1
 
 
 class _Observer:
-    """`UpdaterAction` in a dry run, with a note of each item that would be changed. It never writes."""
+    """The updater's action in a dry run, with a note of each item that would be changed. It never writes."""
 
     max_batch = 1
-    idempotent = True
 
-    def __init__(self, inner: UpdaterAction, updater: IntercomBulkUpdater, notes: dict[str, _Sight]) -> None:
+    def __init__(self, inner: Action, updater: IntercomBulkUpdater, notes: dict[str, _Sight]) -> None:
         self._inner = inner
         self._updater = updater
         self._notes = notes
+        self.steps = inner.steps
+
+    def is_idempotent(self, item: Item) -> bool:
+        return self._inner.is_idempotent(item)
 
     def prepare(self) -> None:
         self._inner.prepare()
@@ -69,7 +79,8 @@ class _Observer:
         if item.data and (effect is None or not effect.is_done):
             data = dict(item.data)
             causes = tuple(dict.fromkeys(self._updater.side_effects(data)))
-            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes)
+            parts = effect.parts if effect is not None else ()
+            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes, parts)
         return effect
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
@@ -112,6 +123,7 @@ class _Watch:
         self._arguments = arguments
         self._notes: dict[str, _Sight] = {}
         self._source: _Counted | None = None
+        self.max_batch = 1
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.side_effects: Counter[str] = Counter()
@@ -121,7 +133,8 @@ class _Watch:
         self._source = _Counted(self._launch.own_source(cutoff))
         return self._source
 
-    def _make_action(self, inner: UpdaterAction) -> _Observer:
+    def _make_action(self, inner: Action) -> _Observer:
+        self.max_batch = inner.max_batch
         return _Observer(inner, self._updater, self._notes)
 
     @property
@@ -168,15 +181,17 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
     watch, shown = _Watch(updater, launch, arguments), list[PreviewItem]()
-    for outcome, _ in watch.changes():
+    writes = 0
+    for outcome, sight in watch.changes():
+        writes += sight.writes
         if len(shown) < sample:
             shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after))
-    counts, writes = watch.counts, watch.counts["dry_run"]
+    counts, writes = watch.counts, math.ceil(writes / watch.max_batch)
     reads = watch.reads + 2  # /me, and the sweep that finds nothing new
     budget = updater.workspace.governor.budget()
     return Preview(
         title=type(updater).__name__,
-        count=writes,
+        count=counts["dry_run"],
         already=counts["already_done"],
         filtered=counts["filtered"],
         held_out=counts["held_out"],
@@ -208,7 +223,8 @@ def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, 
         watch = _Watch(updater, launch, arguments)
         for outcome, sight in watch.changes():
             before, after = outcome.before, outcome.after
-            writer.add(PlanEntry(outcome.item_id, sight.updated_at, before, after, sight.customer_wrote_at))
+            parts = recorded_parts(sight.parts)
+            writer.add(PlanEntry(outcome.item_id, sight.updated_at, before, after, sight.customer_wrote_at, parts))
         if failed := watch.counts["failed"]:
             raise UsageError(f"{failed:,} items cannot be judged, for effect() or should_process() raised: no plan.")
         return writer.finish(_header(updater, arguments, writer.count))
@@ -241,6 +257,11 @@ def _header(updater: IntercomBulkUpdater, arguments: Arguments, count: int) -> P
 
 
 def _irreversible(updater: IntercomBulkUpdater) -> str | None:
+    told = [_one_way(one) for one in updater.step_updaters or [updater]]
+    return " ".join(dict.fromkeys(filter(None, told))) or None
+
+
+def _one_way(updater: IntercomBulkUpdater) -> str | None:
     if updater.irreversible is not None:
         return updater.irreversible
     if not overrides(updater, "effect"):

@@ -1,8 +1,8 @@
 """python -m tests.crash [--kills 200] [--items 20000] [--out crash.json] [--seed N]
 
-Kills runs at random moments, then at every named point, each for closing, tagging and adding notes, and holds what the
-ledger says against the sandbox's own count. Then: the naive twin, which must fail; a resume after nine tenths; memory;
-a list of 50,000 ids with its usual flaws.
+Kills runs at random moments, then at every named point, each for closing, tagging, adding notes and all three in
+steps, and holds what the ledger says against the sandbox's own count. Then: the naive twin, which must fail; a resume
+after nine tenths; memory; a list of 50,000 ids with its usual flaws.
 Exit status 1 when a promise is broken. At most half an hour.
 """
 
@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.crash.doom import FIRST_LIFE, KINDS, SECOND_LIFE
+from tests.crash.doom import BETWEEN, FIRST_LIFE, KINDS, SECOND_LIFE
 from tests.crash.listed import listed
 from tests.crash.memory import growth
 from tests.crash.test_kills import requests_after_a_kill
@@ -31,6 +31,7 @@ ITEMS = 400
 KILLS_A_RUN = 14
 IN_FLIGHT = ("after-commit:intents", 2)
 """How the first life dies, so that a second one has something to doubt."""
+REPEATED = {"intents", "outcomes", "step"}
 MOST_GROWTH = 20.0
 """Megabytes."""
 
@@ -49,8 +50,8 @@ def at_random(kills: int, seed: int) -> Iterator[Verdict]:
 def at_points() -> Iterator[tuple[str, Verdict]]:
     """A run for each named point and kind; two of the points of a second life in a row."""
     for kind in KINDS:
-        for point in FIRST_LIFE:
-            nth = 15 if point.endswith("-send") else 2 if "intents" in point or "outcomes" in point else 1
+        for point in (*FIRST_LIFE, *(BETWEEN if kind == "steps" else ())):
+            nth = 15 if point.endswith("-send") else 2 if point.partition(":")[2] in REPEATED else 1
             yield point, _trial(kind, lambda trial, at=(point, nth): trial.kill_at([at]), items=60)
         for point in SECOND_LIFE:
             if point == "before-commit:again" and kind == "note":

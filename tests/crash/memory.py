@@ -46,8 +46,12 @@ class Generated:
 class Nothing:
     """Done at once."""
 
-    idempotent = True
     max_batch = 50
+    steps: Sequence[str] = ()
+
+    def is_idempotent(self, item: Item) -> bool:
+        del item
+        return True
 
     def prepare(self) -> None:
         return

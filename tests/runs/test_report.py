@@ -112,6 +112,7 @@ def test_a_row_says_everything_about_an_item() -> None:
             "before": '{"state": "open"}',
             "after": '{"state": "closed"}',
             "link": "https://app.intercom.com/a/apps/ws1/inbox/conversation/215473",
+            "step": "",
         }
     ]
 

@@ -145,7 +145,8 @@ def test_a_migration_is_recorded_once(store: PostgresStore, admin: psycopg.Conne
     store.create(record("another")).close()
     assert admin.execute("SELECT number, name FROM intercom_bulk.migration").fetchall() == [
         (1, "runs, items and slices"),
-        (2, "wishes"),
+        (2, "steps of a composite"),
+        (3, "wishes"),
     ]
 
 

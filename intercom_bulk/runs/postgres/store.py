@@ -44,6 +44,14 @@ _MIGRATIONS = {
         position double precision, pages integer NOT NULL, done boolean NOT NULL, PRIMARY KEY (run_id, pass, key)
     );
     """,
+    "steps of a composite": """
+    CREATE TABLE intercom_bulk.step (
+        run_id text COLLATE "C" NOT NULL REFERENCES intercom_bulk.run ON DELETE CASCADE,
+        item_id text COLLATE "C" NOT NULL, step integer NOT NULL, before text, after text, at double precision,
+        attempts integer NOT NULL DEFAULT 0, request_id text, code text, message text,
+        PRIMARY KEY (run_id, item_id, step)
+    ) WITH (fillfactor = 80);
+    """,
     "wishes": """
     ALTER TABLE intercom_bulk.run ADD COLUMN life text NOT NULL DEFAULT '';
     CREATE TABLE intercom_bulk.wish (
