@@ -34,6 +34,8 @@ def body(code: str, message: str = "Some reason") -> dict[str, Any]:
         (404, body("not_found", "Resource Not Found"), "contacts/1/tags", Rejected),
         (404, body("not_found", "User Not Found"), "contacts/1/tags", Gone),
         (404, body("not_found", "Conversation not found"), "conversations/1/tags", Gone),
+        (404, body("not_found", "Resource Not Found"), "conversations/1/customers", Gone),
+        (404, body("not_found", "User Not Found"), "conversations/1/customers/2", Rejected),
         (404, body("not_found"), "", Gone),
         (404, None, CLOSE, Rejected),
         (422, body("parameter_invalid"), CLOSE, Rejected),
