@@ -37,6 +37,8 @@ def body(code: str, message: str = "Some reason") -> dict[str, Any]:
         (404, body("company_not_found"), "companies/1", Gone),
         (404, body("company_not_found"), "contacts/1/companies", Rejected),
         (404, body("company_not_found"), "/contacts/1/companies/2", Rejected),
+        (404, body("not_found", "Resource Not Found"), "conversations/1/customers", Gone),
+        (404, body("not_found", "User Not Found"), "conversations/1/customers/2", Rejected),
         (404, body("not_found"), "", Gone),
         (404, None, CLOSE, Rejected),
         (422, body("parameter_invalid"), CLOSE, Rejected),

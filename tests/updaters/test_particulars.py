@@ -137,7 +137,9 @@ def test_the_last_participant_stays_and_nobody_else_is_touched(prepared: Prepare
     sandbox = prepared(population(contacts=3))
     was = {item_id: one["contacts"] for item_id, one in sandbox.states().items()}
     contact = was[next(iter(was))][0]
-    found = codes(ContactDetacher(contact=contact, **sandbox.settings_kwargs()))
+    detacher = ContactDetacher(contact=contact, **sandbox.settings_kwargs())
+    assert detacher.preview(**ALL).count == 0
+    found = codes(detacher)
     assert found == {
         item_id: "last_participant" if contacts == [contact] else "already_done" for item_id, contacts in was.items()
     }

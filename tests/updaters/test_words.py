@@ -146,6 +146,39 @@ def test_a_note_is_found_by_the_process_that_resumes(prepared: Prepare) -> None:
     assert set(sandbox.effects().values()) == {1}
 
 
+def test_a_message_that_never_arrived_is_not_sent_by_the_process_that_resumes(prepared: Prepare) -> None:
+    """Closing again would be harmless; the message makes it a question for a person."""
+    sandbox = prepared(population(resets=1.0, resets_after_share=0.0, fault_scope="writes"))
+    closer = ConversationCloser(message="Bye.", irreversible=True, **sandbox.settings_kwargs())
+    run = closer.start(**{**QUICK, "options": RunOptions(settle=60)})
+    while sandbox.stats()["faults"].get("reset", 0) < 4:
+        assert not run.wait(0.01)
+    run.stop()
+    run.result()
+    closer.workspace.close()
+    sandbox.set(resets=0.0)
+    resumed = Runs(Settings.build(**sandbox.settings_kwargs())).resume(run.run_id, options=RunOptions(settle=0.1))
+    assert resumed.result().unknown == 4
+    assert sandbox.effects() == {}
+
+
+def test_an_undo_that_failed_is_tried_again_and_still_knows_the_note(prepared: Prepare) -> None:
+    """The notes are older than the undo that is tried again: what counts is when their own run began."""
+    sandbox = prepared(population())
+    first, *_ = sandbox.states()
+    adder = NoteAdder(body=BODY, **sandbox.settings_kwargs())
+    run = adder.start(**QUICK)
+    run.result()
+    sandbox.set(clock_skew=60, poison_422_ids=(first,))
+    undo = run.undo()
+    assert (undo.result().success, undo.result().failed) == (3, 1)
+    sandbox.set(poison_422_ids=())
+    again = Runs().retry_failed(undo.run_id, adder)
+    assert again.result().success == 1
+    assert set(map(tuple, notes(sandbox).values())) == {("redacted",)}
+    adder.workspace.close()
+
+
 def test_a_plan_of_notes_is_applied_once(prepared: Prepare) -> None:
     """The note does not show in a search: what it did is known by the item having changed at all."""
     sandbox = prepared(population(days=5))
