@@ -1,6 +1,10 @@
 """What type checkers see of the public door; `__init__.py` loads the same names when they are first used."""
 
+from intercom_bulk.api.compile import Compiled, compile_query
+from intercom_bulk.api.expression import Expression, Q
+from intercom_bulk.api.literals import days_ago, hours_ago
 from intercom_bulk.api.pages import Endpoint
+from intercom_bulk.api.text import parse_query
 from intercom_bulk.display import ProgressLine
 from intercom_bulk.errors import (
     ApiError,
@@ -50,12 +54,14 @@ __all__ = [
     "ApiError",
     "Assigner",
     "ChangedSince",
+    "Compiled",
     "ConversationCloser",
     "ConversationUpdater",
     "CustomAttributeUpdater",
     "Effect",
     "Endpoint",
     "Exclude",
+    "Expression",
     "Gone",
     "IntercomBulkError",
     "IntercomBulkUpdater",
@@ -69,6 +75,7 @@ __all__ = [
     "PreviewItem",
     "Progress",
     "ProgressLine",
+    "Q",
     "QueryError",
     "RateLimited",
     "ReadMarker",
@@ -100,4 +107,8 @@ __all__ = [
     "bulk_close",
     "bulk_close_hybrid",
     "bulk_close_maximal",
+    "compile_query",
+    "days_ago",
+    "hours_ago",
+    "parse_query",
 ]

@@ -68,6 +68,10 @@ class Directory:
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {len(names)} {kind}s."
         raise UnknownNameError(f"The workspace has no {kind} {text[:80]!r}: {hint}")
 
+    def knows(self, kind: str) -> bool:
+        """Whether things of this kind are found by name."""
+        return kind in _LISTS
+
     def name(self, kind: str, entry_id: str) -> str | None:
         """The name behind an id, where the workspace knows it."""
         return next((str(e.get("name")) for e in self._entries(kind) if str(e.get("id")) == str(entry_id)), None)
