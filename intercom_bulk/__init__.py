@@ -9,7 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 
 _ROOMS = {
+    "api.compile": ("Compiled", "compile_query"),
+    "api.expression": ("Expression", "Q"),
+    "api.literals": ("days_ago", "hours_ago"),
     "api.pages": ("Endpoint",),
+    "api.text": ("parse_query",),
     "display": ("ProgressLine",),
     "errors": (
         "ApiError",

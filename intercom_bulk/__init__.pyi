@@ -1,6 +1,10 @@
 """What type checkers see of the public door; `__init__.py` loads the same names when they are first used."""
 
+from intercom_bulk.api.compile import Compiled, compile_query
+from intercom_bulk.api.expression import Expression, Q
+from intercom_bulk.api.literals import days_ago, hours_ago
 from intercom_bulk.api.pages import Endpoint
+from intercom_bulk.api.text import parse_query
 from intercom_bulk.display import ProgressLine
 from intercom_bulk.errors import (
     ApiError,
@@ -77,6 +81,7 @@ __all__ = [
     "CompanyDetacher",
     "CompanyEditor",
     "CompanyUpdater",
+    "Compiled",
     "ContactArchiver",
     "ContactAttacher",
     "ContactBlocker",
@@ -93,6 +98,7 @@ __all__ = [
     "Effect",
     "Endpoint",
     "Exclude",
+    "Expression",
     "Gone",
     "Ids",
     "IntercomBulkError",
@@ -108,6 +114,7 @@ __all__ = [
     "PreviewItem",
     "Progress",
     "ProgressLine",
+    "Q",
     "QueryError",
     "RateLimited",
     "ReadMarker",
@@ -154,4 +161,8 @@ __all__ = [
     "bulk_close",
     "bulk_close_hybrid",
     "bulk_close_maximal",
+    "compile_query",
+    "days_ago",
+    "hours_ago",
+    "parse_query",
 ]

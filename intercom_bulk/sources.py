@@ -32,6 +32,9 @@ class SearchSource:
 
     Where the endpoint sorts, pages are walked by `created_at` ascending, which no action changes: an item that leaves
     the search cannot shift those behind it. Every page is checked to be in that order.
+
+    `keep` sorts out what the query could not say: what it refuses is no item of the source, whose total is then not
+    known beforehand.
     """
 
     repeatable = True
@@ -45,10 +48,12 @@ class SearchSource:
         item_id: Callable[[dict[str, Any]], str],
         cutoff: int,
         timeout: float = 30.0,
+        keep: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         self._client = client
         self._attempts = attempts
         self._search = search
+        self._keep = keep
         self._item_id = item_id
         self._cutoff = cutoff
         self._timeout = timeout
@@ -76,7 +81,7 @@ class SearchSource:
             part, cursor=raw.cursor, position=position, pages=part.pages + 1, done=raw.cursor is None or not raw.items
         )
         items = [Item(self._id_of(entry), entry) for entry in raw.items if self._is_in(part, entry)]
-        return Page(items, after, raw.total if self._is_whole(part) else None)
+        return Page(items, after, raw.total if self._is_whole(part) and self._keep is None else None)
 
     def _raw(self, search: Search, part: Slice) -> RawPage:
         if self._scroll is not None:
@@ -105,7 +110,9 @@ class SearchSource:
     def _is_in(self, part: Slice, entry: dict[str, Any]) -> bool:
         """Checked here too: whether `<` means "or equal" is not documented, and contacts know only whole days."""
         created = entry.get(SORT_KEY)
-        return not isinstance(created, int) or (part.lo or 0) <= created <= self._cutoff
+        if isinstance(created, int) and not (part.lo or 0) <= created <= self._cutoff:
+            return False
+        return self._keep is None or self._keep(entry)
 
     def _checked_order(self, part: Slice, raw: RawPage) -> float | None:
         if not self._search.endpoint.sorted:

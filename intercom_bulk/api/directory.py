@@ -85,6 +85,10 @@ class Directory:
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {len(names)} {said}s."
         raise UnknownNameError(f"The workspace has no {said} {text[:80]!r}: {hint}")
 
+    def knows(self, kind: str) -> bool:
+        """Whether things of this kind are found by name."""
+        return kind in _LISTS
+
     def name(self, kind: str, entry_id: str) -> str | None:
         """The name behind an id, where the workspace knows it."""
         return next((_name_of(e) for e in self.entries(kind) if str(e.get("id")) == str(entry_id)), None)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
-from intercom_bulk.api.query import checked
 from intercom_bulk.api.resend import is_read
 from intercom_bulk.errors import ApiError, UsageError
 from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
@@ -22,12 +21,14 @@ from intercom_bulk.updaters.again import resume, undo
 from intercom_bulk.updaters.calls import current_call
 from intercom_bulk.updaters.holdouts import of_recent_words
 from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
+from intercom_bulk.updaters.searching import prepared
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
+    from intercom_bulk.api.expression import Expression
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.plan import PlanFile
     from intercom_bulk.runs.preview import Preview
@@ -139,8 +140,11 @@ class IntercomBulkUpdater(ABC):
         """Where to search: "conversations/search", "contacts/search", "companies/list", any paginated endpoint."""
 
     @abstractmethod
-    def get_search_query(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Intercom's query JSON for a search; the query string's parameters for a list."""
+    def get_search_query(self, *args: Any, **kwargs: Any) -> dict[str, Any] | Expression | str:
+        """An expression (`Q`) or its text; or Intercom's query JSON for a search, the query string for a list.
+
+        What Intercom cannot be asked of an expression is filtered here: see `compile_query`.
+        """
 
     @abstractmethod
     def perform_action(self, item_id: str, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -488,7 +492,15 @@ class IntercomBulkUpdater(ABC):
     def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:
         where = self._endpoint()
         size = checked_per_page(per_page, where)
-        query = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
-        search = Search(where, checked(query) if where.style == "search" else query or {}, size)
-        client, attempts = self.workspace.client, self.workspace.reads
-        return SearchSource(client, attempts, search, item_id=self.get_item_id, cutoff=cutoff, timeout=timeout)
+        said = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
+        query, compiled = prepared(self.workspace, where, said, cutoff)
+        keep = compiled.keeps if compiled is not None and compiled.rest is not None else None
+        return SearchSource(
+            self.workspace.client,
+            self.workspace.reads,
+            Search(where, query, size),
+            item_id=self.get_item_id,
+            cutoff=cutoff,
+            timeout=timeout,
+            keep=keep,
+        )

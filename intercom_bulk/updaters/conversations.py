@@ -7,12 +7,14 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
+from intercom_bulk.api.expression import Expression, Filter
 from intercom_bulk.api.query import both, checked
 from intercom_bulk.errors import LeftAlone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.holdouts import TO_CUSTOMER
 from intercom_bulk.updaters.names import check_exists
+from intercom_bulk.updaters.searching import expressed
 from intercom_bulk.updaters.threads import checked_body, parts_of, written_by
 
 if TYPE_CHECKING:
@@ -42,19 +44,26 @@ class ConversationUpdater(IntercomBulkUpdater):
         *,
         team_id: str | int | EllipsisType | None = ...,
         state: str | None = None,
-        query: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """`query` is Intercom's query JSON; `team_id` (id or name) and `state` narrow it, or stand alone."""
-        leaves: list[dict[str, Any]] = []
+        query: Mapping[str, Any] | Expression | str | None = None,
+    ) -> dict[str, Any] | Expression:
+        """`query` is an expression (`Q`), its text, or Intercom's query JSON.
+
+        `team_id` (id or name) and `state` narrow it, or stand alone.
+        """
         if team_id is None or team_id == "":
             raise UsageError("team_id is empty: give a team's id or name, or leave it out to search all teams.")
-        if not isinstance(team_id, EllipsisType):
-            leaves.append({"field": "team_assignee_id", "operator": "=", "value": self._team(team_id)})
+        if state is not None and state not in STATES:
+            raise UsageError(f"state must be one of {', '.join(STATES)}, not {state!r}.")
+        team = None if isinstance(team_id, EllipsisType) else team_id
+        said = expressed(query) if query is not None else None
+        if isinstance(said, Expression):
+            return _narrowed(said, team, state)
+        leaves: list[dict[str, Any]] = []
+        if team is not None:
+            leaves.append({"field": "team_assignee_id", "operator": "=", "value": self._team(team)})
         if state is not None:
-            if state not in STATES:
-                raise UsageError(f"state must be one of {', '.join(STATES)}, not {state!r}.")
             leaves.append({"field": "state", "operator": "=", "value": state})
-        return _joined(query, leaves)
+        return _joined(said, leaves)
 
     def _team(self, team: str | int) -> int:
         """An id stands as it is, to be checked while the first page is read; a name must be looked up first."""
@@ -209,6 +218,11 @@ class ConversationCloser(StateChanger):
         if team is None:
             raise UsageError("Which team? Pass team_id=, or set INTERCOM_INBOX_ID in the environment or .env.")
         return self.bulk_process(parallel_workers, batch_size, max_conversations, team_id=team, state=state, **options)
+
+
+def _narrowed(query: Expression, team: str | int | None, state: str | None) -> Expression:
+    query = query if team is None else query & Filter("team_assignee_id", "=", str(team).strip())
+    return query if state is None else query & Filter("state", "=", state)
 
 
 def _joined(query: Mapping[str, Any] | None, leaves: list[dict[str, Any]]) -> dict[str, Any]:
