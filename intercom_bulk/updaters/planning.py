@@ -12,7 +12,7 @@ from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, S
 from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
 from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
-from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
+from intercom_bulk.updaters.holdouts import customer_wrote_at, name_of, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +46,7 @@ class _Sight:
     updated_at: int | None
     customer_wrote_at: int | None
     side_effects: tuple[str, ...]
+    name: str | None = None
 
 
 class _Observer:
@@ -67,7 +68,7 @@ class _Observer:
         if item.data and (effect is None or not effect.is_done):
             data = dict(item.data)
             causes = tuple(dict.fromkeys(self._updater.side_effects(data)))
-            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes)
+            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes, name_of(data))
         return effect
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
@@ -156,9 +157,9 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
     watch, shown = _Watch(updater, launch, arguments), list[PreviewItem]()
-    for outcome, _ in watch.changes():
+    for outcome, sight in watch.changes():
         if len(shown) < sample:
-            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after))
+            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
     counts, writes = watch.counts, watch.counts["dry_run"]
     reads = watch.pages + 2  # /me, and the sweep that finds nothing new
     budget = updater.workspace.governor.budget()
