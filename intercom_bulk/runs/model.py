@@ -338,19 +338,21 @@ class RunOptions:
 
     `reason`: why, for the record. `run_key`: your own name for the run; starting again with the same one goes on with
     that run instead of starting another. `progress`: called about four times a second, from the run's own thread.
-    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `source`: a list of ids in
-    place of the search, see `Ids`; any iterable of ids will do. `exclude`: items to hold out, see `Exclude`. `canary`:
-    how many items go first, alone (0: none). `reserve`: share of the limit kept free for others until late in each
-    window. `share`: hard cap on our part of it. `settle`: seconds from an attempt without an answer to the look at the
-    item (None: 5 for an idempotent action, else the larger of the read time-out and 60). `tries`: attempts an item
-    gets. `patience`: seconds that Intercom may answer nothing before the run halts, resumable. `resend_unknown`: repeat
-    even what cannot be proved absent.
+    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `cutoff`: of a search only
+    items created up to then (epoch seconds; None: up to the start), so that what was looked at is what is done.
+    `source`: a list of ids in place of the search, see `Ids`; any iterable of ids will do. `exclude`: items to hold
+    out, see `Exclude`. `canary`: how many items go first, alone (0: none). `reserve`: share of the limit kept free for
+    others until late in each window. `share`: hard cap on our part of it. `settle`: seconds from an attempt without an
+    answer to the look at the item (None: 5 for an idempotent action, else the larger of the read time-out and 60).
+    `tries`: attempts an item gets. `patience`: seconds that Intercom may answer nothing before the run halts,
+    resumable. `resend_unknown`: repeat even what cannot be proved absent.
     """
 
     reason: str | None = None
     run_key: str | None = None
     progress: Callable[[Progress], None] | None = None
     refuse_above: int | None = None
+    cutoff: int | None = None
     source: Ids | Iterable[object] | None = None
     exclude: Exclude | None = None
     canary: int = 10

@@ -30,11 +30,12 @@ _AS_BY_HAND = "Workflows, SLAs, surveys and webhooks fire for each of them, as i
 
 @dataclass(frozen=True, slots=True)
 class PreviewItem:
-    """One item as it is and as it would be; None where the updater cannot tell."""
+    """One item as it is and as it would be; None where the updater cannot tell. `name`: what people know it by."""
 
     id: str
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.model import Effect
+from intercom_bulk.updaters.collections import checked_collection, query_alone, search_endpoint
 from intercom_bulk.updaters.conversations import ConversationUpdater
-from intercom_bulk.updaters.searched import checked_collection, query_alone, search_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import EllipsisType
+
+    from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = ["CustomAttributeUpdater", "checked_attributes"]
 
@@ -36,8 +38,8 @@ class CustomAttributeUpdater(ConversationUpdater):
         return search_endpoint(self.collection)
 
     def get_search_query(
-        self, *, team_id: str | int | EllipsisType | None = ..., state: str | None = None, query: Any = None
-    ) -> dict[str, Any]:
+        self, *, team_id: str | int | EllipsisType | None = ..., state: str | None = None, query: Query | None = None
+    ) -> Asked:
         """As for conversations; contacts have neither team nor state, and are chosen by `query` alone."""
         if self.collection == "conversations":
             return super().get_search_query(team_id=team_id, state=state, query=query)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import UsageError
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.collections import query_of
 from intercom_bulk.updaters.fields import checked_fields, field_effect, flat, put_body, with_fields
 from intercom_bulk.updaters.removal import is_gone
-from intercom_bulk.updaters.searched import company_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from intercom_bulk.runs.model import Effect
+    from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = ["CompanyDeleter", "CompanyEditor", "CompanyUpdater"]
 
@@ -50,10 +51,9 @@ class CompanyUpdater(IntercomBulkUpdater):
     def get_search_endpoint(self) -> str:
         return f"companies/{self.source}"
 
-    def get_search_query(self, *, query: Any = None) -> dict[str, Any]:
-        """`query`: an expression or its text, held against each company here; None: all of them."""
-        found: dict[str, Any] = company_query(query)
-        return found
+    def get_search_query(self, *, query: Query | None = None) -> Asked:
+        """`query`: an expression or its text, held against each company here; {}: all of them."""
+        return query_of("companies", query)
 
 
 class CompanyEditor(CompanyUpdater):

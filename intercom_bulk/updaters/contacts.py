@@ -9,12 +9,14 @@ from intercom_bulk.api.client import segment
 from intercom_bulk.errors import Gone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.collections import query_of
 from intercom_bulk.updaters.fields import checked_fields, field_effect, flat, put_body, with_fields
 from intercom_bulk.updaters.removal import MERGED, is_gone
-from intercom_bulk.updaters.searched import contact_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = [
     "ContactArchiver",
@@ -45,10 +47,9 @@ class ContactUpdater(IntercomBulkUpdater):
     def get_search_endpoint(self) -> str:
         return "contacts/search"
 
-    def get_search_query(self, *, query: Any = None) -> dict[str, Any]:
-        """`query`: Intercom's query JSON, an expression, or its text. Contacts know dates by the day only."""
-        found: dict[str, Any] = contact_query(query)
-        return found
+    def get_search_query(self, *, query: Query | None = None) -> Asked:
+        """`query`: an expression (`Q`), its text, or Intercom's query JSON, which knows dates by the day only."""
+        return query_of("contacts", query)
 
 
 class ContactEditor(ContactUpdater):
@@ -152,7 +153,7 @@ class ContactUnarchiver(ContactArchiver):
     idempotent = True
     archives = False
 
-    def get_search_query(self, *, query: Any = None) -> dict[str, Any]:
+    def get_search_query(self, *, query: Query | None = None) -> Asked:
         del query
         raise UsageError("Archived contacts are in no search: give their ids, options=RunOptions(source=[...]).")
 

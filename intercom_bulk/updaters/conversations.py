@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from intercom_bulk.runs.model import Summary
+    from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = ["ConversationCloser", "ConversationUpdater", "StateChanger"]
 
@@ -44,8 +45,8 @@ class ConversationUpdater(IntercomBulkUpdater):
         *,
         team_id: str | int | EllipsisType | None = ...,
         state: str | None = None,
-        query: Mapping[str, Any] | Expression | str | None = None,
-    ) -> dict[str, Any] | Expression:
+        query: Query | None = None,
+    ) -> Asked:
         """`query` is an expression (`Q`), its text, or Intercom's query JSON.
 
         `team_id` (id or name) and `state` narrow it, or stand alone.

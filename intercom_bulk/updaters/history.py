@@ -13,6 +13,7 @@ from intercom_bulk.errors import RunBusy, UsageError
 from intercom_bulk.runs import report
 from intercom_bulk.runs.inputs import forget_inputs
 from intercom_bulk.runs.model import RunOptions, RunState, Status
+from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.settings import Settings, region_url
 from intercom_bulk.updaters import again
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.model import Outcome, StepRecord
-    from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.runs.plan import PlanHeader
 
 __all__ = ["Runs", "StoredRun"]
 
@@ -135,6 +136,12 @@ class Runs:
     ) -> Run:
         """A run that takes back what another did, newest first: see `IntercomBulkUpdater.undo`."""
         return (updater or self._updater_of(self._store.record(run_id))).undo(run_id, options=options)
+
+    def updater_for(self, plan: PlanHeader, *, irreversible: bool = False) -> IntercomBulkUpdater:
+        """The updater that a plan was made with, made again. Raises `UsageError` where that cannot be done."""
+        accepted = {"irreversible": True} if irreversible else {}
+        made = {"updater": plan.updater, "made_with": {**plan.made_with, **accepted}}
+        return self._updater_of(RunRecord(run_id="of this plan", title=plan.title, parameters=made))
 
     def export(self, run_id: str, path: str | PathLike[str], format: str = "csv") -> Path:
         """Write what happened to each item to a file, whole or not at all: "csv", "jsonl", or a "markdown" summary."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
@@ -19,12 +21,14 @@ __all__ = [
     "check_sight",
     "customer_wrote_at",
     "leave_alone",
+    "name_of",
     "of_an_assignment",
     "of_recent_words",
     "of_words",
     "overrides",
 ]
 
+_MARKUP = re.compile("<[^>]*>")
 TO_CUSTOMER = "The text goes to the customer."
 CUSTOMERS = frozenset({"user", "lead", "contact"})
 SLA_OVER = frozenset({None, "hit", "cancelled"})
@@ -41,6 +45,25 @@ def customer_wrote_at(item: Mapping[str, Any]) -> int | None:
     if ((source.get("author") or {}).get("type")) in CUSTOMERS:
         told.append(item.get("created_at"))
     return max((at for at in told if isinstance(at, int)), default=None)
+
+
+def name_of(item: Mapping[str, Any]) -> str | None:
+    """What people know an item by: its title, subject, first words, name or address; None where it tells none."""
+    source, attributes = item.get("source") or {}, item.get("ticket_attributes") or {}
+    told = (
+        item.get("title"),
+        attributes.get("_default_title_"),
+        source.get("subject"),
+        source.get("body"),
+        item.get("name"),
+        item.get("email"),
+    )
+    return next((words for words in map(_words, told) if words), None)
+
+
+def _words(text: object) -> str:
+    """Text without its HTML, on one line."""
+    return " ".join(unescape(_MARKUP.sub(" ", text)).split()) if isinstance(text, str) else ""
 
 
 def leave_alone(updater: IntercomBulkUpdater, exclude: Exclude | None, item: dict[str, Any]) -> None:

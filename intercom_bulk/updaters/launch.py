@@ -256,7 +256,9 @@ class Launch:
         workspace = str((me.get("app") or {}).get("id_code") or "") or None
         self._check_workspace(workspace)
         earlier = self._earlier
-        cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
+        cutoff = now if arguments.options.cutoff is None else min(now, arguments.options.cutoff)
+        if earlier is not None and earlier.cutoff is not None:
+            cutoff = earlier.cutoff
         action = self._action(cutoff)
         options = arguments.options
         return Plan(

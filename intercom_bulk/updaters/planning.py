@@ -14,7 +14,7 @@ from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter,
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
 from intercom_bulk.updaters.action import accepted_keywords
 from intercom_bulk.updaters.door import lasting_name
-from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
+from intercom_bulk.updaters.holdouts import customer_wrote_at, name_of, overrides
 from intercom_bulk.updaters.listed import ListedItems
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class _Sight:
     updated_at: int | None
     customer_wrote_at: int | None
     side_effects: tuple[str, ...]
+    name: str | None = None
     parts: tuple[Effect | None, ...] = ()
 
     @property
@@ -80,7 +81,8 @@ class _Observer:
             data = dict(item.data)
             causes = tuple(dict.fromkeys(self._updater.side_effects(data)))
             parts = effect.parts if effect is not None else ()
-            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes, parts)
+            seen = data.get("updated_at"), customer_wrote_at(data)
+            self._notes[item.id] = _Sight(*seen, causes, name_of(data), parts)
         return effect
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
@@ -185,7 +187,7 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
     for outcome, sight in watch.changes():
         writes += sight.writes
         if len(shown) < sample:
-            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after))
+            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
     counts, writes = watch.counts, math.ceil(writes / watch.max_batch)
     reads = watch.reads + 2  # /me, and the sweep that finds nothing new
     budget = updater.workspace.governor.budget()

@@ -13,12 +13,15 @@ from intercom_bulk.api.client import segment
 from intercom_bulk.errors import LeftAlone, UnknownNameError, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.collections import query_of
 from intercom_bulk.updaters.conversations import SOON, epoch_seconds
 from intercom_bulk.updaters.names import check_exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+
+    from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = [
     "TicketAssigner",
@@ -40,11 +43,9 @@ class TicketUpdater(IntercomBulkUpdater):
     def get_search_endpoint(self) -> str:
         return "tickets/search"
 
-    def get_search_query(self, *, query: dict[str, Any] | None = None) -> dict[str, Any]:
-        """`query` is Intercom's query JSON."""
-        if query is None:
-            raise UsageError("Which tickets? Pass query=: without one every ticket would match.")
-        return query
+    def get_search_query(self, *, query: Query | None = None) -> Asked:
+        """`query` is an expression (`Q`), its text, or Intercom's query JSON."""
+        return query_of("tickets", query)
 
     def prepare(self) -> None:
         """The admin exists: otherwise each ticket would fail with the same 404."""

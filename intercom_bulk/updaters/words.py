@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import ChangedSince, UsageError
 from intercom_bulk.runs.model import Effect
+from intercom_bulk.updaters.collections import query_alone, search_endpoint
 from intercom_bulk.updaters.conversations import ConversationUpdater
 from intercom_bulk.updaters.holdouts import of_words
 from intercom_bulk.updaters.threads import checked_body, parts_of, shortened, written_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import EllipsisType
+
+    from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = ["NoteAdder", "Replier"]
 
@@ -129,20 +132,18 @@ class NoteAdder(_Writer):
         return self.collection == "conversations"
 
     def get_search_endpoint(self) -> str:
-        return "companies/scroll" if self.collection == "companies" else super().get_search_endpoint()
+        return search_endpoint(self.collection)
 
     def get_search_query(
         self,
         *,
         team_id: str | int | EllipsisType | None = ...,
         state: str | None = None,
-        query: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        if self.collection != "companies":
+        query: Query | None = None,
+    ) -> Asked:
+        if self.collection in THREADS:
             return super().get_search_query(team_id=team_id, state=state, query=query)
-        if query is not None or state is not None or not isinstance(team_id, EllipsisType):
-            raise UsageError("Companies have no search: leave query=, state= and team_id= out, or give their ids.")
-        return {}
+        return query_alone(self.collection, query, team_id=team_id, state=state)
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
         if self.collection in THREADS:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.query import checked
 from intercom_bulk.errors import UsageError
 
-__all__ = ["checked_collection", "company_query", "contact_query", "query_alone", "search_endpoint"]
+if TYPE_CHECKING:
+    from intercom_bulk.api.expression import Expression
+
+    Query = Mapping[str, Any] | Expression | str
+    Asked = dict[str, Any] | Expression | str
+
+__all__ = ["checked_collection", "query_alone", "query_of", "search_endpoint"]
 
 
 def checked_collection(on: str, allowed: Collection[str]) -> str:
@@ -24,25 +30,27 @@ def search_endpoint(collection: str) -> str:
     return "companies/scroll" if collection == "companies" else f"{collection}/search"
 
 
-def contact_query(query: Any) -> Any:
-    """Raw JSON is checked; what is not JSON (an expression, its text) is for the base to compile."""
+def query_of(collection: str, query: Query | None) -> Asked:
+    """The query as it was said, which must be there: who leaves it out by mistake would mean all.
+
+    Companies are filtered by Intercom in no way: an expression, or its text, is held against each of them here.
+    """
     if query is None:
-        raise UsageError("What to search for? Pass query=: without one every contact would match.")
-    return checked(query) if isinstance(query, Mapping) else query
-
-
-def company_query(query: Any) -> Any:
-    """Nothing is filtered by Intercom: an expression, or its text, is held against each company here."""
-    if isinstance(query, Mapping) and query:
+        everything = " ({} for all of them)" if collection == "companies" else ""
+        raise UsageError(f"What to search for? Pass query={everything}: without one every item would match.")
+    if not isinstance(query, Mapping):
+        return query
+    if collection != "companies":
+        return checked(query)
+    if query:
         raise UsageError("Intercom cannot search companies by JSON: give the query as text or as an expression.")
-    return {} if query is None else query
+    return {}
 
 
 def query_alone(
-    collection: str, query: Any, *, team_id: str | int | EllipsisType | None, state: str | None
-) -> dict[str, Any]:
+    collection: str, query: Query | None, *, team_id: str | int | EllipsisType | None, state: str | None
+) -> Asked:
     """The query for contacts or companies, which have neither team nor state to narrow it by."""
     if state is not None or not isinstance(team_id, EllipsisType):
         raise UsageError(f"team_id= and state= are of conversations: choose {collection} by query=.")
-    found: dict[str, Any] = contact_query(query) if collection == "contacts" else company_query(query)
-    return found
+    return query_of(collection, query)
