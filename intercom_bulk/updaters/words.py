@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
@@ -10,10 +9,12 @@ from intercom_bulk.errors import ChangedSince, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.conversations import ConversationUpdater
 from intercom_bulk.updaters.holdouts import of_words
+from intercom_bulk.updaters.searched import query_alone, search_endpoint
 from intercom_bulk.updaters.threads import checked_body, parts_of, shortened, written_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import EllipsisType
 
 __all__ = ["NoteAdder", "Replier"]
 
@@ -129,20 +130,15 @@ class NoteAdder(_Writer):
         return self.collection == "conversations"
 
     def get_search_endpoint(self) -> str:
-        return "companies/scroll" if self.collection == "companies" else super().get_search_endpoint()
+        return search_endpoint(self.collection)
 
     def get_search_query(
-        self,
-        *,
-        team_id: str | int | EllipsisType | None = ...,
-        state: str | None = None,
-        query: Mapping[str, Any] | None = None,
+        self, *, team_id: str | int | EllipsisType | None = ..., state: str | None = None, query: Any = None
     ) -> dict[str, Any]:
-        if self.collection != "companies":
+        """As for conversations; contacts and companies have neither team nor state, and are chosen by `query` alone."""
+        if self.collection in THREADS:
             return super().get_search_query(team_id=team_id, state=state, query=query)
-        if query is not None or state is not None or not isinstance(team_id, EllipsisType):
-            raise UsageError("Companies have no search: leave query=, state= and team_id= out, or give their ids.")
-        return {}
+        return query_alone(self.collection, query, team_id=team_id, state=state)
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
         if self.collection in THREADS:
