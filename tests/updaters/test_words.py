@@ -88,7 +88,7 @@ def test_where_words_can_be_written_is_said(one_sandbox: Sandbox) -> None:
         NoteAdder(body=BODY, on="articles", **one_sandbox.settings_kwargs())
     with pytest.raises(UsageError, match="conversations, tickets, not 'contacts'"):
         Replier(body=BODY, on="contacts", **one_sandbox.settings_kwargs())
-    with pytest.raises(UsageError, match="Companies have no search"):
+    with pytest.raises(UsageError, match="cannot search companies by JSON"):
         NoteAdder(body=BODY, on="companies", **one_sandbox.settings_kwargs()).get_search_query(**ALL)
 
 
