@@ -14,6 +14,7 @@ from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter,
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
 from intercom_bulk.updaters.action import accepted_keywords
 from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
+from intercom_bulk.updaters.stepping import step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -243,8 +244,10 @@ def _header(updater: IntercomBulkUpdater, arguments: Arguments, count: int) -> P
 
 
 def _irreversible(updater: IntercomBulkUpdater) -> str | None:
-    told = [_one_way(one) for one in updater.step_updaters or [updater]]
-    return " ".join(dict.fromkeys(filter(None, told))) or None
+    if not updater.step_updaters:
+        return _one_way(updater)
+    told = zip(step_names(updater.step_updaters), map(_one_way, updater.step_updaters), strict=True)
+    return " ".join(f"{name}: {text}" for name, text in told if text is not None) or None
 
 
 def _one_way(updater: IntercomBulkUpdater) -> str | None:
