@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import CompanyEditor, CompanyUpdater, RunOptions, Runs, RunState, SearchError, Settings
+from intercom_bulk import CompanyEditor, CompanyUpdater, Runs, RunState, SearchError, Settings
 from intercom_bulk.api import scroll
 from intercom_bulk.api.attempts import Attempts
 from intercom_bulk.api.pages import Search, endpoint
