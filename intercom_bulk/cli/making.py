@@ -115,7 +115,7 @@ def select(given: argparse.Namespace) -> Selection:
         return _listed(name, column, resource)
     if given.failed_of is not None:
         return _failed(given.failed_of, resource)
-    return Selection(f"all {resource}", {} if resource == "companies" else {"query": EVERYTHING})
+    return Selection(f"all {resource}", {"query": {} if resource == "companies" else EVERYTHING})
 
 
 def _json(text: str) -> object:
