@@ -19,6 +19,7 @@ from intercom_bulk.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
 
 __all__ = ["API_VERSION", "REGIONS", "LedgerUrl", "Settings", "Token"]
 
@@ -73,6 +74,10 @@ class LedgerUrl(str):
 class Settings:
     """One workspace and how to reach it. Times are in seconds.
 
+    `audit_trail` is a file that gets a JSON line for every call of ours (time, method, path, status or error, seconds,
+    request id, size, and what a write sent; never the token). A run whose calls cannot be written there halts. Calls
+    that an updater makes without `self.request` are not seen.
+
     Raises `SettingsError` for a missing or malformed value, in a sentence that says what to change.
     """
 
@@ -87,6 +92,7 @@ class Settings:
     proxies: Mapping[str, str] = field(default_factory=dict)
     home: Path = field(default_factory=lambda: home_of(os.environ))
     ledger_url: str | None = None
+    audit_trail: Path | None = None
 
     @classmethod
     def build(
@@ -97,6 +103,7 @@ class Settings:
         region: str | None = None,
         base_url: str | None = None,
         api_version: str | None = None,
+        audit_trail: str | PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Settings:
         """Arguments first, then the environment, then `.env` in the working directory (never in a parent)."""
@@ -115,6 +122,7 @@ class Settings:
             proxies=_proxies(env, url),
             home=home_of(env),
             ledger_url=ledger_url_of(env),
+            audit_trail=Path(audit_trail).expanduser().absolute() if audit_trail is not None else None,
         )
 
     @classmethod

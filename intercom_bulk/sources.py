@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import SORT_KEY, RawPage, Search, read_page
 from intercom_bulk.api.query import both
+from intercom_bulk.api.scroll import Scroll
 from intercom_bulk.errors import SearchError, SearchLoop, SearchUnordered
 from intercom_bulk.runs.model import Item, Page, Slice
 
@@ -31,6 +32,9 @@ class SearchSource:
 
     Where the endpoint sorts, pages are walked by `created_at` ascending, which no action changes: an item that leaves
     the search cannot shift those behind it. Every page is checked to be in that order.
+
+    `keep` sorts out what the query could not say: what it refuses is no item of the source, whose total is then not
+    known beforehand.
     """
 
     repeatable = True
@@ -44,34 +48,45 @@ class SearchSource:
         item_id: Callable[[dict[str, Any]], str],
         cutoff: int,
         timeout: float = 30.0,
+        keep: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         self._client = client
         self._attempts = attempts
         self._search = search
+        self._keep = keep
         self._item_id = item_id
         self._cutoff = cutoff
         self._timeout = timeout
         self._can_bound = search.endpoint.by_second and both(dict(search.query), *_bounds(0, cutoff)) is not None
+        self._scroll = Scroll(client, attempts, search) if search.endpoint.style == "scroll" else None
         self._cursors: dict[str, set[str]] = {}
         self._last_ids: dict[str, frozenset[str]] = {}
 
     def open(self) -> Sequence[Slice]:
         self._cursors.clear()
         self._last_ids.clear()
+        if self._scroll is not None:
+            self._scroll.begin()
         return [Slice("0", hi=self._cutoff, until=self._cutoff) if self._can_bound else Slice("0")]
 
     def read(self, part: Slice) -> Page:
         """One page of a slice. Raises `SearchLoop` or `SearchUnordered` where the walk cannot be trusted."""
         bounded = self._bounded(part)
         with patience(self._timeout):
-            raw = self._attempts.call(lambda: read_page(self._client, bounded, part.cursor), resend=True)
+            raw = self._raw(bounded, part)
         position = self._checked_order(part, raw)
-        self._check_loop(part, raw)
+        if self._scroll is None:
+            self._check_loop(part, raw)
         after = replace(
             part, cursor=raw.cursor, position=position, pages=part.pages + 1, done=raw.cursor is None or not raw.items
         )
         items = [Item(self._id_of(entry), entry) for entry in raw.items if self._is_in(part, entry)]
-        return Page(items, after, raw.total if self._is_whole(part) else None)
+        return Page(items, after, raw.total if self._is_whole(part) and self._keep is None else None)
+
+    def _raw(self, search: Search, part: Slice) -> RawPage:
+        if self._scroll is not None:
+            return self._scroll.read(part.cursor)  # it looks after itself: it may begin again, under one parameter
+        return self._attempts.call(lambda: read_page(self._client, search, part.cursor), resend=True)
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
         """The rest of a slice in two halves of time, or None where that is not possible or not worth it."""
@@ -95,7 +110,9 @@ class SearchSource:
     def _is_in(self, part: Slice, entry: dict[str, Any]) -> bool:
         """Checked here too: whether `<` means "or equal" is not documented, and contacts know only whole days."""
         created = entry.get(SORT_KEY)
-        return not isinstance(created, int) or (part.lo or 0) <= created <= self._cutoff
+        if isinstance(created, int) and not (part.lo or 0) <= created <= self._cutoff:
+            return False
+        return self._keep is None or self._keep(entry)
 
     def _checked_order(self, part: Slice, raw: RawPage) -> float | None:
         if not self._search.endpoint.sorted:
@@ -150,8 +167,14 @@ class IteratorSource:
 
     repeatable = False
 
-    def __init__(self, ids: Iterable[object], *, per_page: int = 150, total: int | None = None) -> None:
+    def __init__(
+        self, ids: Iterable[object] | None, *, per_page: int = 150, total: int | None = None, told: str = "The source"
+    ) -> None:
+        """`told`: who yields the ids. Raises `SearchError` where that is nobody."""
+        if ids is None:
+            raise SearchError(f"{told} returned None: it has to yield the ids of the items.")
         self._ids = iter(ids)
+        self._told = told
         self._per_page = per_page
         self._total = total
 
@@ -159,12 +182,17 @@ class IteratorSource:
         return [Slice("0")]
 
     def read(self, part: Slice) -> Page:
-        items = [Item(str(entry)) for entry in islice(self._ids, self._per_page)]
+        items = [Item(self._id_of(entry)) for entry in islice(self._ids, self._per_page)]
         after = replace(part, pages=part.pages + 1, done=len(items) < self._per_page)
         return Page(items, after, self._total)
 
     def split(self, part: Slice) -> None:
         del part
+
+    def _id_of(self, entry: object) -> str:
+        if entry is None:
+            raise SearchError(f"{self._told} yielded None where the id of an item was due: nothing was done for it.")
+        return str(entry)
 
 
 class PlanSource:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from intercom_bulk.api import transport
 from intercom_bulk.api.attempts import Attempts
+from intercom_bulk.api.audit import AuditTrail
 from intercom_bulk.api.client import Client
 from intercom_bulk.api.directory import Directory
 from intercom_bulk.api.governor import Governor
 from intercom_bulk.api.leases import Leases, budget_key
 from intercom_bulk.clock import SYSTEM, Clock
-from intercom_bulk.errors import ApiError, SettingsError, UsageError
+from intercom_bulk.errors import ApiError, LedgerError, SettingsError, UsageError
 from intercom_bulk.runs.engine import MAX_WORKERS
 from intercom_bulk.runs.store import FileStore, RunStore
 
@@ -53,7 +54,13 @@ class Workspace:
             proxies=settings.proxies,
         )
         self._session = session
-        self.client = Client(settings, self.governor, session)
+        trail = settings.audit_trail
+        self.client = Client(
+            settings,
+            self.governor,
+            session,
+            trail=AuditTrail(trail, token=settings.access_token) if trail is not None else None,
+        )
         self.reads = Attempts(clock, tries=10)
         self.writes = Attempts(clock, tries=4)
         self.outer_attempts = Attempts(clock, tries=4)
@@ -88,19 +95,24 @@ class Workspace:
         try:
             self._last_probe = self.clock.monotonic()
             self.directory.refresh()
-        except ApiError as error:
+        except (ApiError, LedgerError) as error:  # what was done in the meantime is done: the next call will say it
             logger.info("the pace could not be looked up: %s", error)
         finally:
             self._probe_lock.release()
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **params: str) -> dict[str, Any]:
         """Read one thing; repeated until it is there or cannot be."""
-        return self.reads.call(lambda: self.client.send("GET", path), resend=True).body
+        return self.reads.call(lambda: self.client.send("GET", path, params=params), resend=True).body
 
     @property
     def store(self) -> RunStore:
         """Where the runs of this workspace are kept."""
         return run_store(self.settings.home, self.settings.ledger_url)
+
+    @property
+    def inputs(self) -> Path:
+        """Where the lists of ids that runs began with are kept, each for as long as a run needs it."""
+        return self.settings.home / "inputs"
 
     def abort(self) -> None:
         """End every request under way at once; what they did is then in doubt."""

@@ -48,6 +48,11 @@ class Attempts:
         self._resending = self._retrying(resend=True)
         self._careful = self._retrying(resend=False)
 
+    @property
+    def clock(self) -> Clock:
+        """What it waits with."""
+        return self._clock
+
     def call(self, once: Callable[[], T], *, resend: bool) -> T:
         """`once()` until it succeeds. `resend`: repeat it even if an earlier one may have been processed (reads)."""
         retrying = self._resending if resend else self._careful

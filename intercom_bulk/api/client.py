@@ -18,14 +18,16 @@ from requests.structures import CaseInsensitiveDict
 
 from intercom_bulk.api import codec, transport
 from intercom_bulk.api.pace import Reading
+from intercom_bulk.api.permit import Permit
 from intercom_bulk.api.refusals import refusal
-from intercom_bulk.api.resend import is_resendable
+from intercom_bulk.api.resend import is_read, is_resendable
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import ApiError, ItemIdError, RateLimited, Transient, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from intercom_bulk.api.audit import AuditTrail, Note
     from intercom_bulk.api.governor import Governor
     from intercom_bulk.clock import Clock
     from intercom_bulk.settings import Settings
@@ -52,36 +54,6 @@ class Answer:
     body: dict[str, Any]
     request_id: str | None
     date: int | None
-
-
-class Permit:
-    """A permit taken ahead of time, for code that may or may not send through the client."""
-
-    def __init__(self, governor: Governor) -> None:
-        self._governor = governor
-        self._call: int | None = governor.acquire()
-
-    @property
-    def is_used(self) -> bool:
-        """Whether a request of ours went out with it."""
-        return self._call is None
-
-    def take(self) -> int | None:
-        """The permit, once."""
-        call, self._call = self._call, None
-        return call
-
-    def refused(self, reading: Reading | None, retry_after: float | None) -> None:
-        """A request that somebody else sent with it got a 429."""
-        call = self.take()
-        if call is not None:
-            self._governor.refused(call, reading, retry_after=retry_after)
-
-    def close(self) -> None:
-        """Not used by us: count it as one call made elsewhere, whose headers nobody saw."""
-        call = self.take()
-        if call is not None:
-            self._governor.answered(call, None)
 
 
 _patience: ContextVar[float] = ContextVar("intercom_bulk_patience", default=30.0)
@@ -114,12 +86,18 @@ class Client:
     """The workspace's HTTP door. Thread-safe; the session is shared by all threads."""
 
     def __init__(
-        self, settings: Settings, governor: Governor, session: requests.Session, clock: Clock = SYSTEM
+        self,
+        settings: Settings,
+        governor: Governor,
+        session: requests.Session,
+        clock: Clock = SYSTEM,
+        trail: AuditTrail | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._governor = governor
         self._session = session
+        self._trail = trail
         self._headers = {
             "Authorization": f"Bearer {settings.access_token!s}",
             "Accept": "application/json",
@@ -145,11 +123,19 @@ class Client:
         prepared = self._prepare(method, path, json, params)
         resendable = is_resendable(method, path, json)
         call = self._take_permit()
+        note: Note | None = None
         try:
-            answer, failure, reading = self._exchange(prepared, empty_ok=empty_ok, fresh=not resendable)
-        except BaseException:
+            note = self._noted(prepared, json)
+            answer, failure, reading, size = self._exchange(prepared, empty_ok=empty_ok, fresh=not resendable)
+        except BaseException as error:
             self._governor.lost(call)
+            if note is not None:
+                note.end(error=type(error).__name__)
             raise
+        if note is not None:
+            end: Answer | ApiError | None = failure or answer
+            status, request_id = (end.status, end.request_id) if end is not None else (None, None)
+            note.end(status=status, error=failure.code if failure else None, request_id=request_id, size=size)
         if isinstance(failure, RateLimited):
             self._governor.refused(call, reading, retry_after=failure.retry_after)
         elif reading is None:
@@ -171,10 +157,18 @@ class Client:
         permit = Permit(self._governor)
         token = _permit.set(permit)
         try:
+            if self._trail is not None:
+                self._trail.check()
             yield permit
         finally:
             _permit.reset(token)
             permit.close()
+
+    def _noted(self, prepared: requests.PreparedRequest, json: Mapping[str, Any] | None) -> Note | None:
+        if self._trail is None:
+            return None
+        method, path = str(prepared.method), str(prepared.url).removeprefix(self._settings.base_url)
+        return self._trail.begin(method, path, None if is_read(method, path) else json)
 
     def _take_permit(self) -> int:
         held = _permit.get()
@@ -208,7 +202,8 @@ class Client:
 
     def _exchange(
         self, prepared: requests.PreparedRequest, *, empty_ok: bool, fresh: bool
-    ) -> tuple[Answer | None, ApiError | None, Reading | None]:
+    ) -> tuple[Answer | None, ApiError | None, Reading | None, int | None]:
+        """The last one: how many bytes the answer's body has."""
         connect, timeout = self._settings.connect_timeout, _patience.get()
         until = self._clock.monotonic() + 2 * timeout + connect
         try:
@@ -224,8 +219,8 @@ class Client:
                 data = transport.read_body(response, max_bytes=MAX_BODY)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             sent, code = transport.classify(error)
-            return None, _broken(sent=sent, code=code, host=self._settings.base_url), None
-        return self._judge(response, data, empty_ok=empty_ok)
+            return None, _broken(sent=sent, code=code, host=self._settings.base_url), None, None
+        return *self._judge(response, data, empty_ok=empty_ok), len(data)
 
     def _judge(
         self, response: requests.Response, data: bytes, *, empty_ok: bool

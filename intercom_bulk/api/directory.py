@@ -1,4 +1,4 @@
-"""Who and what a workspace has: the token's admin, teams, tags, admins; names to ids. Read once, kept."""
+"""Who and what a workspace has: the token's admin, teams, tags, subscription types; names to ids. Read once, kept."""
 
 from __future__ import annotations
 
@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from intercom_bulk.api.attempts import Attempts
     from intercom_bulk.api.client import Answer, Client
 
 __all__ = ["Directory"]
 
-_LISTS = {"team": ("teams", "teams"), "tag": ("tags", "data"), "admin": ("admins", "admins")}
+_LISTS = {
+    "admin": ("admins", "admins"),
+    "subscription": ("subscription_types", "data"),
+    "tag": ("tags", "data"),
+    "team": ("teams", "teams"),
+    "ticket_state": ("ticket_states", "data"),
+    "ticket_type": ("ticket_types", "data"),
+}
 
 
 class Directory:
-    """Reads `/me`, `/teams`, `/tags` and `/admins`, each at most once. Thread-safe."""
+    """Reads `/me` and the lists of teams, tags, admins, subscription types, ticket types and states, each at most once.
+
+    Thread-safe.
+    """
 
     def __init__(self, client: Client, attempts: Attempts) -> None:
         self._client = client
@@ -49,30 +61,40 @@ class Directory:
         return str(admin)
 
     def resolve(self, kind: str, wanted: str | int) -> str:
-        """The id of a team, tag or admin, given by id or by name (case does not matter).
+        """The id of a team, tag, admin, subscription or ticket type, given by id or by name (case does not matter).
 
         Raises `UnknownNameError`, with the nearest names, when there is none or more than one.
         """
-        entries = self._entries(kind)
+        return str(self.entry(kind, wanted)["id"])
+
+    def entry(self, kind: str, wanted: str | int) -> dict[str, Any]:
+        """The same, with all that the list says of it."""
+        entries, said = self.entries(kind), kind.replace("_", " ")
         text = str(wanted).strip()
-        if any(str(entry.get("id")) == text for entry in entries):
-            return text
-        named = [entry for entry in entries if str(entry.get("name", "")).casefold() == text.casefold()]
+        for entry in entries:
+            if str(entry.get("id")) == text:
+                return entry
+        named = [entry for entry in entries if _name_of(entry).casefold() == text.casefold()]
         if len(named) == 1:
-            return str(named[0]["id"])
+            return named[0]
         if named:
             ids = ", ".join(str(entry["id"]) for entry in named)
-            raise UnknownNameError(f"There are {len(named)} {kind}s named {text!r}: use one of the ids {ids}.")
-        names = [str(entry.get("name", "")) for entry in entries]
+            raise UnknownNameError(f"There are {len(named)} {said}s named {text!r}: use one of the ids {ids}.")
+        names = [_name_of(entry) for entry in entries]
         near = get_close_matches(text, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {len(names)} {kind}s."
-        raise UnknownNameError(f"The workspace has no {kind} {text[:80]!r}: {hint}")
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {len(names)} {said}s."
+        raise UnknownNameError(f"The workspace has no {said} {text[:80]!r}: {hint}")
+
+    def knows(self, kind: str) -> bool:
+        """Whether things of this kind are found by name."""
+        return kind in _LISTS
 
     def name(self, kind: str, entry_id: str) -> str | None:
         """The name behind an id, where the workspace knows it."""
-        return next((str(e.get("name")) for e in self._entries(kind) if str(e.get("id")) == str(entry_id)), None)
+        return next((_name_of(e) for e in self.entries(kind) if str(e.get("id")) == str(entry_id)), None)
 
-    def _entries(self, kind: str) -> list[dict[str, Any]]:
+    def entries(self, kind: str) -> list[dict[str, Any]]:
+        """The whole list, as it was when it was first read."""
         with self._lock:
             if kind not in self._lists:
                 path, key = _LISTS[kind]
@@ -80,3 +102,8 @@ class Directory:
                 listed = answer.body.get(key)
                 self._lists[kind] = [entry for entry in listed or [] if isinstance(entry, dict)]
             return self._lists[kind]
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    """Subscription types have their name in every language."""
+    return str(entry.get("name") or (entry.get("default_translation") or {}).get("name") or "")

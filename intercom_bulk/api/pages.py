@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from intercom_bulk.errors import Gone, QueryError, Rejected, Transient
+from intercom_bulk.errors import QueryError, SearchError, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ class Endpoint:
     `style` is "search" (POST, cursor inside the body), "list" (query string; the answer says what comes next) or
     "scroll" (one at a time in a workspace). `key` names the list in the answer; None: the first list found.
     `by_second`: dates in filters are exact, so the walk can be cut by `created_at` (contacts search knows whole days).
+    `most`: how many items it lists at most; it refuses to go on behind them.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Endpoint:
     max_per_page: int = 150
     sorted: bool = False
     by_second: bool = False
+    most: int | None = None
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
@@ -48,7 +50,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint("tickets/search", "search", "POST", "tickets", sorted=True, by_second=True),
         Endpoint("contacts/search", "search", "POST", "data", sorted=True),
         Endpoint("companies/search", "search", "POST", "data", max_per_page=50),
-        Endpoint("companies/list", "list", "POST", "data", max_per_page=60),
+        Endpoint("companies/list", "list", "POST", "data", max_per_page=60, most=10_000),
         Endpoint("companies/scroll", "scroll", "GET", "data"),
         Endpoint("companies", "list", "GET", "data", max_per_page=60),
         Endpoint("conversations", "list", "GET", "conversations"),
@@ -125,6 +127,7 @@ def _list_page(client: Client, search: Search, cursor: str | None) -> RawPage:
     params = cursor if cursor is not None else urlencode(wanted)
     json: dict[str, Any] | None = {} if search.endpoint.method == "POST" else None
     answer = client.send(search.endpoint.method, search.endpoint.path, json=json, params=params)
+    _check_reach(search.endpoint, answer.body.get("total_count"))
     pages = answer.body.get("pages")
     following = pages.get("next") if isinstance(pages, dict) else None
     if isinstance(following, dict) and following.get("starting_after"):
@@ -135,14 +138,18 @@ def _list_page(client: Client, search: Search, cursor: str | None) -> RawPage:
     return _page(search, answer, None)
 
 
+def _check_reach(where: Endpoint, total: object) -> None:
+    if where.most is not None and isinstance(total, int) and total > where.most:
+        raise SearchError(
+            f"{where.path} lists {where.most:,} of the {total:,} that there are, and no more: scroll them instead"
+            ' (source="scroll").'
+        )
+
+
 def _scroll_page(client: Client, search: Search, cursor: str | None) -> RawPage:
+    """The end is an empty page. A 404 is none: so answers a scroll that died of a minute's rest, wherever it stood."""
     params = {"scroll_param": cursor} if cursor else None
-    try:
-        answer = client.send("GET", search.endpoint.path, params=params)
-    except (Gone, Rejected) as error:
-        if cursor is not None and error.status == 404:
-            return RawPage([], None, None, None)  # an exhausted scroll answers 404 (seen by three connectors)
-        raise
+    answer = client.send("GET", search.endpoint.path, params=params)
     page = _page(search, answer, answer.body.get("scroll_param"))
     return page if page.items else replace(page, cursor=None)
 

@@ -14,7 +14,7 @@ __all__ = ["refusal"]
 ITEM_CODES = frozenset(
     {"conversation_not_found", "ticket_not_found", "company_not_found", "contact_not_found", "contact_merged"}
 )
-"""404s and 410s that speak of the item itself, whatever the path (OpenAPI 2.16)."""
+"""404s and 410s that speak of the item itself, whatever the path (OpenAPI 2.16) but for a contact's companies."""
 
 TARGET_CODES = frozenset({"admin_not_found", "tag_not_found", "team_not_found", "assignee_not_found"})
 """404s that speak of what the action gives to the item: the item is not gone, and every other item will fail too."""
@@ -71,13 +71,15 @@ def _first_error(headers: Mapping[str, str], body: Mapping[str, Any] | None) -> 
 def _is_items_own(code: str, said: str, path: str) -> bool:
     """A bare `not_found` speaks of the item, unless the path also names a tag and the text does not say whose it is."""
     if code in ITEM_CODES:
-        return True
+        return not (code == "company_not_found" and path.strip("/").startswith("contacts/"))
     if code != "not_found":
         return False
     parts = path.partition("?")[0].strip("/").split("/")
     if len(parts) < 2:
         return path == ""  # a caller who kept no path acts on items
-    if len(parts) > 2 and parts[2] in {"tags", "companies", "subscriptions", "customers"}:
+    if len(parts) > 2 and parts[2] == "customers":
+        return "user" not in said.lower()  # "User Not Found" is the contact's, "Resource Not Found" the conversation's
+    if len(parts) > 2 and parts[2] in {"tags", "companies", "subscriptions"}:
         noun = {"conversations": "conversation", "contacts": "user", "tickets": "ticket"}.get(parts[0], parts[0])
         return noun in said.lower() or "contact" in said.lower()
     return True

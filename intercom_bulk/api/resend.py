@@ -15,7 +15,8 @@ __all__ = ["is_read", "is_resendable"]
 
 _READS = re.compile(r"(.*/)?search|companies/list")
 _SETS = re.compile(
-    r"(contacts|conversations|tickets)/[^/]+/(tags|archive|unarchive|block|companies|subscriptions)|tags"
+    r"(contacts|conversations|tickets)/[^/]+/(tags|archive|unarchive|block|companies|customers|subscriptions)"
+    r"|conversations/redact|tags"
 )
 _STATE_PARTS = frozenset({"close", "open", "snoozed", "assignment"})
 

@@ -16,7 +16,7 @@ __all__ = ["EarlierItems"]
 
 
 class EarlierItems:
-    """Items of a run by status, newest first. `make_item` may use the network: it is called in a reader's thread.
+    """Items of a run by status, newest first. `make_items` may use the network: it is called in a reader's thread.
 
     The cursor is the last outcome's time and id, so the reading is resumed like any other.
     """
@@ -28,14 +28,14 @@ class EarlierItems:
         store: RunStore,
         run_id: str,
         statuses: Sequence[Status],
-        make_item: Callable[[Outcome], Item],
+        make_items: Callable[[Sequence[Outcome]], Sequence[Item]],
         *,
         per_page: int = 500,
     ) -> None:
         self._store = store
         self._run_id = run_id
         self._statuses = tuple(statuses)
-        self._make_item = make_item
+        self._make_items = make_items
         self._per_page = per_page
 
     def open(self) -> Sequence[Slice]:
@@ -50,9 +50,7 @@ class EarlierItems:
             ledger.close()
         cursor = f"{found[-1].at!r} {found[-1].item_id}" if found else part.cursor
         after = replace(part, cursor=cursor, pages=part.pages + 1, done=len(found) < self._per_page)
-        return Page(
-            [self._make_item(outcome) for outcome in found], after, sum(counts.get(s, 0) for s in self._statuses)
-        )
+        return Page(self._make_items(found), after, sum(counts.get(s, 0) for s in self._statuses))
 
     def split(self, part: Slice) -> None:
         del part

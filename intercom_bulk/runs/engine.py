@@ -15,33 +15,25 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import (
-    IntercomBulkError,
-    LedgerError,
-    RateLimited,
-    Stopped,
-    Transient,
-    Unauthorized,
-    UsageError,
-)
+from intercom_bulk.errors import IntercomBulkError, LedgerError, Stopped, UsageError
 from intercom_bulk.runs.breaker import Breaker
-from intercom_bulk.runs.doubt import Doubt, Doubts, Seen, decide
+from intercom_bulk.runs.doubt import Doubts
 from intercom_bulk.runs.guard import Guard
 from intercom_bulk.runs.journal import Journal
-from intercom_bulk.runs.model import Item, Outcome, Receipt, RunState, Status
+from intercom_bulk.runs.model import Item, RunState
 from intercom_bulk.runs.reading import Reading
-from intercom_bulk.runs.selection import Selection, Try
+from intercom_bulk.runs.results import Results
+from intercom_bulk.runs.selection import Selection
 from intercom_bulk.runs.tally import Tally
-from intercom_bulk.runs.verdicts import judge
+from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.runs.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Page, Plan, Progress, Summary
-    from intercom_bulk.runs.verdicts import Verdict
+    from intercom_bulk.runs.model import Effect, Outcome, Page, Plan, Progress, Receipt, Summary
     from intercom_bulk.runs.workers import Report
 
 __all__ = ["MAX_WORKERS", "Execution"]
@@ -56,6 +48,8 @@ TICK = 0.02
 FEW = 32
 MAX_PASSES = 5
 PROGRESS_EVERY = 0.25
+LISTEN_EVERY = 0.5
+"""Seconds between looks at what another process may ask of the run."""
 
 
 class Execution:
@@ -74,16 +68,29 @@ class Execution:
         self._doubts = Doubts(plan, self._workers, clock)
         self._journal = Journal(ledger, plan, self._reading, clock)
         self._paused = False
-        self._items = Selection(plan, self._guard, self._reading, self._tally, clock, self._settle)
+        self._items = Selection(
+            plan, self._guard, self._reading, self._tally, clock, lambda outcome: self._results.settle(outcome)
+        )
+        self._results = Results(
+            plan,
+            ledger,
+            clock,
+            items=self._items,
+            doubts=self._doubts,
+            breaker=self._breaker,
+            guard=self._guard,
+            tally=self._tally,
+            halt=lambda reason: self._end(RunState.HALTED, reason),
+        )
         self._acting = 0
         self._prepared = False
         self._early: list[Page] = []
-        self._ready: list[Outcome] = []
         self._ending: RunState | None = None
         self._reason: str | None = None
         self._error: Exception | None = None
         self._progress = plan.options.progress
         self._next_progress = 0.0
+        self._next_look = 0.0
         self.latest: Progress | None = None
 
     def outcomes(self) -> Generator[Outcome, None, None]:
@@ -96,9 +103,9 @@ class Execution:
             self._workers.submit(self._plan.action.prepare, self._on_prepared, self._fatal)
             self._begin()
             while not self._is_over():
+                self._listen()
                 self._turn()
-                ready, self._ready = self._ready, []
-                yield from ready
+                yield from self._results.take_ready()
         except Stopped as error:
             self._end(RunState.STOPPED, str(error))
         except LedgerError as error:
@@ -157,15 +164,7 @@ class Execution:
             self._reading.begin()
             return
         self._tally.attempted = self._tally.attempted_before = found.attempted
-        now = self._clock.monotonic()
-        for item, attempts in found.staged:
-            self._items.take_over(item, Try(attempts, now))
-        for outcome, started_at in found.doubts:
-            since = now - max(self._clock.time() - started_at, 0.0)
-            item = Item(outcome.item_id, effect=outcome.effect)
-            self._items.take_over(item, Try(outcome.attempts, since), is_staged=False)
-            resendable = self._plan.action.idempotent or self._plan.options.resend_unknown
-            self._doubts.put(Doubt(item, outcome, resendable), since)
+        self._results.take_over(found)
 
     def _state(self) -> RunState:
         if self._ending is not None:
@@ -173,6 +172,20 @@ class Execution:
         if self._paused:
             return RunState.PAUSING if self._workers.busy else RunState.PAUSED
         return RunState.RUNNING
+
+    def _listen(self) -> None:
+        """To other processes."""
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LISTEN_EVERY
+        match self._ledger.wish():
+            case Wish.PAUSE:
+                self.pause()
+            case Wish.UNPAUSE:
+                self.resume()
+            case Wish.STOP:
+                self.stop()
 
     def _turn(self) -> None:
         # With a few threads each one counts: what it reports is not kept waiting for company.
@@ -244,7 +257,7 @@ class Execution:
     def _read_on(self) -> None:
         if self._ending is not None or self._paused or self._tally.is_spent():
             return
-        rate = self._plan.gate.budget().rate
+        rate = self._plan.gate.budget().rate * self._items_a_call()
         ahead = max(300, 2 * self._concurrency(), math.ceil(2 * rate * self._reading.seconds))
         hungry = len(self._items) < ahead or self._items.must_hold() or self._items.awaits_page()
         room = MAX_WORKERS if self._plan.workers is None else self._plan.workers - self._workers.busy
@@ -256,14 +269,21 @@ class Execution:
             return
         effects = {item.id: self._items.weigh(item) for item in page.items}
         fresh = self._ledger.stage(page, self._reading.pass_number, effects)
-        self._reading.new_items += len(fresh)
-        for item in fresh:
-            self._items.add(item, effects[item.id])
+        self._take_in(fresh, effects)
+        again = _repetitions(page.items, fresh)
+        if again:
+            self._take_in(self._ledger.stage(replace(page, items=again), self._reading.pass_number), {})
         refuse = self._plan.options.refuse_above
         known = max(self._reading.total or 0, self._reading.known)
         if refuse is not None and known > refuse and self._tally.attempted == 0 and not self._plan.dry_run:
             text = f"{known:,} items match, more than refuse_above={refuse:,}: nothing was written."
             self._end(RunState.HALTED, text, UsageError(text))
+
+    def _take_in(self, fresh: Sequence[Item], effects: Mapping[str, Effect | Exception | None]) -> None:
+        self._reading.new_items += len(fresh)
+        for item in fresh:
+            effect = effects.get(item.id)
+            self._items.add(self._results.enter(item, effect), effect)
 
     # -- sending
 
@@ -284,6 +304,10 @@ class Execution:
         self._tally.bottleneck |= wanted > self._plan.workers and len(self._items) > self._plan.workers
         return self._plan.workers
 
+    def _items_a_call(self) -> float:
+        """More than one where calls take batches, less where an item takes several steps."""
+        return self._plan.action.max_batch / max(1, len(self._plan.action.steps))
+
     def _send(self, chosen: Sequence[Item]) -> None:
         step = self._plan.action.max_batch
         for start in range(0, len(chosen), step):
@@ -292,8 +316,7 @@ class Execution:
     def _perform(self, batch: Sequence[Item]) -> None:
         def on_results(results: Sequence[Receipt | Exception]) -> None:
             self._acting -= 1
-            for item, result in zip(batch, results, strict=True):
-                self._on_result(item, result)
+            self._results.received(batch, results)
 
         self._acting += 1
         self._breaker.sent(self._clock.monotonic())
@@ -305,6 +328,16 @@ class Execution:
             self._end(RunState.STOPPED, str(error))
             with self._ledger.atomic():
                 on_results([error] * len(batch))
+
+    def _look_at_doubts(self) -> None:
+        if self._ending is not None or self._paused or not self._prepared:
+            return
+        if self._breaker.is_open and self._items.is_retry_next():
+            return  # what was looked at goes first: it is the probe now
+        now = self._clock.monotonic()
+        room = self._breaker.room(now, (self._plan.workers or MAX_WORKERS) - self._workers.busy)
+        if self._results.look(room):
+            self._breaker.sent(now)
 
     def _on_prepared(self, _: None) -> None:
         self._prepared = True
@@ -319,87 +352,6 @@ class Execution:
         is_expected = isinstance(error, IntercomBulkError) and self._tally.attempted > 0
         self._end(RunState.HALTED, str(error), None if is_expected else error)
 
-    # -- results
-
-    def _on_result(self, item: Item, result: Receipt | Exception) -> None:
-        self._note_answer(result)
-        attempts, now = self._items.current(item.id).number, self._clock.time()
-        if isinstance(result, Receipt):
-            done = Outcome(item.id, Status.DONE, message=result.note, attempts=attempts, request_id=result.request_id)
-            self._settle(replace(done, at=now))
-            return
-        verdict = judge(item, result, attempts=attempts, at=now, redact=self._plan.redact)
-        if verdict.halt is not None:
-            self._end(RunState.HALTED, verdict.halt)
-        if verdict.unsent:
-            self._ledger.restage([item], attempted=False)
-            self._items.unsend(item)
-        elif verdict.outcome.status is Status.UNKNOWN:
-            self._put_in_doubt(item, verdict)
-        else:
-            self._settle(verdict.outcome)
-
-    def _note_answer(self, result: object) -> None:
-        now = self._clock.monotonic()
-        if isinstance(result, Transient) and result.sent:
-            self._breaker.lost(now)
-        elif not isinstance(result, Stopped):
-            self._breaker.answered()
-        reason = self._breaker.verdict(now)
-        if reason is not None:
-            self._end(RunState.HALTED, f"{reason} The last failure: {result}")
-
-    def _settle(self, outcome: Outcome) -> None:
-        """Final: recorded, counted, judged by the guard, and on its way to the caller."""
-        effect = self._items.forget(outcome.item_id)
-        if effect is not None:
-            outcome = replace(outcome, before=effect.before, after=effect.after)
-        self._ledger.settle([outcome])
-        self._tally.count(outcome)
-        self._ready.append(outcome)
-        reason = self._guard.observe(outcome) if outcome.attempts else None
-        if reason is not None:
-            self._end(RunState.HALTED, reason)
-
-    # -- answers that never came
-
-    def _put_in_doubt(self, item: Item, verdict: Verdict) -> None:
-        self._ledger.settle([verdict.outcome])
-        if self._guard.canary_open:
-            self._guard.observe(verdict.outcome)
-        known = self._plan.action.idempotent if verdict.resendable is None else verdict.resendable
-        doubt = Doubt(item, verdict.outcome, known or self._plan.options.resend_unknown)
-        self._doubts.put(doubt, self._items.current(item.id).started)
-
-    def _look_at_doubts(self) -> None:
-        if self._ending is not None or self._paused or not self._prepared:
-            return
-        if self._breaker.is_open and self._items.is_retry_next():
-            return  # what was looked at goes first: it is the probe now
-        now = self._clock.monotonic()
-        room = self._breaker.room(now, (self._plan.workers or MAX_WORKERS) - self._workers.busy)
-        if self._doubts.look(room, self._on_seen):
-            self._breaker.sent(now)
-
-    def _on_seen(self, doubt: Doubt, seen: Seen) -> None:
-        if seen is None or seen is False:
-            self._breaker.untold()  # that it came to nothing says only that reading works; a write has to show more
-        else:
-            self._note_answer(seen)
-        if isinstance(seen, (Unauthorized, RateLimited)):
-            self._end(RunState.HALTED, str(seen))
-        if isinstance(seen, (Unauthorized, RateLimited, Stopped)):
-            self._doubts.put_back(doubt)
-            return
-        outcome = decide(doubt, seen, tries=self._plan.options.tries, at=self._clock.time())
-        if outcome is None:
-            self._doubts.look_again(doubt)
-        elif outcome.status is Status.STAGED:
-            self._ledger.restage([doubt.item], attempted=True)
-            self._items.again(doubt.item)
-        else:
-            self._settle(outcome)
-
     # -- telling
 
     def _tell(self, *, last: bool = False) -> None:
@@ -411,7 +363,8 @@ class Execution:
         total = self._tally.expected(reading.known, reading.total, all_read=reading.finished)
         if not last:
             left = None if total is None else max(total - self._tally.settled, 0)
-            self._plan.gate.set_backlog(self._plan.run_id, left)
+            calls = None if left is None else math.ceil(left / self._items_a_call())
+            self._plan.gate.set_backlog(self._plan.run_id, calls)
         doubts, state = len(self._doubts), self._state()
         self.latest = self._tally.progress(now, total=total, in_flight=self._acting, in_doubt=doubts, state=state)
         if self._progress is None:
@@ -421,3 +374,14 @@ class Execution:
         except Exception:
             logger.exception("the progress callback failed and is not called again")
             self._progress = None
+
+
+def _repetitions(items: Sequence[Item], fresh: Sequence[Item]) -> list[Item]:
+    """The rows of a list whose id this run had met before. A page and its cursor are recorded together, so none of
+    them is one that an earlier life of the run took in."""
+    new = {(item.id, item.row) for item in fresh}
+    return [
+        Item(item.row, skip=("duplicate", f"{item.id} is in the list already."))
+        for item in items
+        if item.row is not None and (item.id, item.row) not in new
+    ]

@@ -54,6 +54,10 @@ class Run:
         """End the run: queued items stay unprocessed, and the run can be resumed by its id."""
         self._life.stop()
 
+    def abort(self) -> None:
+        """Stop, and do not even wait for the answers under way: those items are in doubt until the run is resumed."""
+        self._life.abort()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is over, at most `timeout` seconds; whether it is."""
         self._life.join(timeout)

@@ -1,24 +1,28 @@
 """What happened to each item of one run, written before and after it happens.
 
-A file per run, one writer. Items are keyed by (item, step); this version of the library knows runs of one step.
+A file per run, one writer. A row of `item` is one item, at the step that is next; a row of `step` is one step of a
+composite's item, and other runs have none.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
-from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.rows import fields_of, outcome_of, row_of, slice_of, step_of, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    from intercom_bulk.runs.wishes import Wish
 
 __all__ = ["Ledger", "Recovered", "RunLedger"]
 
@@ -37,7 +41,14 @@ _MIGRATIONS = (
         pages INTEGER NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (pass, key)
     ) STRICT;
     """,
+    """
+    CREATE TABLE step (
+        id TEXT NOT NULL, step INTEGER NOT NULL, before TEXT, after TEXT, at REAL, attempts INTEGER NOT NULL DEFAULT 0,
+        request_id TEXT, code TEXT, message TEXT, PRIMARY KEY (id, step)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
+_COLUMNS = "id, status, code, message, attempts, before, after, request_id, at, detail, step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Recovered:
     """What an earlier life of a run left: items to go on with, attempts whose end nobody knows, and how far it read.
 
     `staged` are (item, attempts so far); `doubts` are (outcome of status `unknown`, epoch seconds of the intent);
-    `attempted` counts items ever sent.
+    `attempted` counts items ever sent. `steps`, by item id, are those of the staged and doubtful items of a composite.
     """
 
     staged: Sequence[tuple[Item, int]]
@@ -53,6 +64,7 @@ class Recovered:
     slices: Sequence[Slice]
     attempted: int
     known: int
+    steps: Mapping[str, Sequence[StepRecord]] = field(default_factory=dict)
 
 
 class RunLedger(Protocol):
@@ -97,6 +109,12 @@ class RunLedger(Protocol):
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
         """Back to `staged`: to be tried again (`attempted`), or because the run stopped before they were sent."""
 
+    def complete(self, item_id: str, records: Sequence[StepRecord]) -> None:
+        """The steps of a composite's item that are over now, in order; the item stands at the one after them."""
+
+    def steps(self, *item_ids: str) -> dict[str, list[StepRecord]]:
+        """The steps of these items, in order, by item id; what has none is left out."""
+
     def counts(self) -> dict[Status, int]:
         """How many items stand where."""
 
@@ -114,6 +132,9 @@ class RunLedger(Protocol):
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
 
+    def wish(self) -> Wish | None:
+        """What another process asks of this life of the run, told once: see `RunStore.ask`. Outside `atomic()`."""
+
     def close(self) -> None: ...
 
 
@@ -127,12 +148,14 @@ class Ledger:
         read_only: bool = False,
         check: bool = False,
         on_close: Callable[[], None] | None = None,
+        hear: Callable[[], Wish | None] = lambda: None,
     ) -> None:
         self._folder = None if path else tempfile.TemporaryDirectory(prefix="intercom-bulk-")
         where = path or Path(self._folder.name if self._folder else "") / "run.db"
         durable = path is not None
         self._database = Database(where, _MIGRATIONS, durable=durable, read_only=read_only, check=check)
         self._on_close = on_close
+        self._hear = hear
 
     def atomic(self) -> AbstractContextManager[None]:
         return self._database.atomic()
@@ -161,11 +184,12 @@ class Ledger:
             )
             lost = "The process ended before the answer was recorded."
             self._database.execute(sql, (Status.UNKNOWN, alive_until, lost, Status.STARTED))
-            staged = [(Item(o.item_id, effect=o.effect), o.attempts) for o in self.outcomes(Status.STAGED)]
+            steps = self._steps("SELECT id FROM item WHERE status IN (?, ?)", (Status.STAGED, Status.UNKNOWN))
+            staged = [(Item(o.item_id, effect=o.effect, step=o.step), o.attempts) for o in self.outcomes(Status.STAGED)]
             doubts = [(outcome, self._started_at(outcome.item_id)) for outcome in self.outcomes(Status.UNKNOWN)]
             sql = "SELECT count(*), coalesce(sum(attempts > 0), 0) FROM item"
             known, attempted = self._database.row(sql) or (0, 0)
-        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)))
+        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)), steps)
 
     def _started_at(self, item_id: str) -> float:
         row = self._database.row("SELECT started_at FROM item WHERE id=?", (item_id,))
@@ -175,7 +199,7 @@ class Ledger:
 
     def slices(self, pass_number: int) -> list[Slice]:
         sql = "SELECT key, lo, hi, until, cursor, position, pages, done FROM slice WHERE pass=? ORDER BY key"
-        return [_slice(row) for row in self._database.rows(sql, (pass_number,))]
+        return [slice_of(row) for row in self._database.rows(sql, (pass_number,))]
 
     def save_slice(self, part: Slice, pass_number: int) -> None:
         """A cursor is data: written with the items before it."""
@@ -200,9 +224,17 @@ class Ledger:
         return [item for item in page.items if self._is_new(item, known.get(item.id))]
 
     def _is_new(self, item: Item, effect: Effect | Exception | None) -> bool:
-        before, after = (_json(effect.before), _json(effect.after)) if isinstance(effect, Effect) else (None, None)
-        sql = "INSERT INTO item (id, status, before, after) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        return self._database.execute(sql, (item.id, Status.STAGED, before, after)) == 1
+        known = effect if isinstance(effect, Effect) else None
+        told = known if known is not None and known.is_known else None
+        sql = (
+            "INSERT INTO item (id, status, before, after) SELECT ?1, ?2, ?3, ?4"
+            " WHERE NOT EXISTS (SELECT 1 FROM item WHERE id=?1)"
+        )
+        is_new = self._database.execute(sql, (item.id, Status.STAGED, *fields_of(told))) == 1
+        if is_new and known is not None and known.parts:
+            rows = [(item.id, number, *fields_of(part)) for number, part in enumerate(known.parts)]
+            self._database.execute_many("INSERT INTO step (id, step, before, after) VALUES (?, ?, ?, ?)", rows)
+        return is_new
 
     def start(self, items: Iterable[Item], now: float) -> None:
         """The intent, before anything leaves the machine."""
@@ -216,7 +248,7 @@ class Ledger:
             "UPDATE item SET status=?, at=?, code=?, message=?, request_id=?, detail=?"
             " WHERE id=? AND status IN (SELECT value FROM json_each(?))"
         )
-        rows = [(*_row(outcome), outcome.item_id, _ORIGINS[outcome.status]) for outcome in outcomes]
+        rows = [(*row_of(outcome), outcome.item_id, _ORIGINS[outcome.status]) for outcome in outcomes]
         self._expect(self._database.execute_many(sql, rows), len(rows))
 
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
@@ -224,6 +256,29 @@ class Ledger:
         rows = [(Status.STAGED, 0 if attempted else 1, item.id, _ORIGINS[Status.STAGED]) for item in items]
         sql = "UPDATE item SET status=?, attempts=attempts-? WHERE id=? AND status IN (SELECT value FROM json_each(?))"
         self._expect(self._database.execute_many(sql, rows), len(rows))
+
+    def complete(self, item_id: str, records: Sequence[StepRecord]) -> None:
+        """The steps of a composite's item that are over now, in order; the item stands at the one after them."""
+        sql = "UPDATE step SET at=?, attempts=?, request_id=?, code=?, message=? WHERE id=? AND step=? AND at IS NULL"
+        rows = [(*told_of(record), item_id, record.step) for record in records]
+        self._expect(self._database.execute_many(sql, rows), len(rows))
+        sql = "UPDATE item SET step=? WHERE id=? AND step=?"
+        self._expect(self._database.execute(sql, (records[-1].step + 1, item_id, records[0].step)), 1)
+
+    def steps(self, *item_ids: str) -> dict[str, list[StepRecord]]:
+        """The steps of these items, in order, by item id; what has none is left out."""
+        if self._database.row("SELECT 1 FROM sqlite_master WHERE name='step'") is None:
+            return {}  # an older version's file, opened to be read
+        return self._steps("SELECT value FROM json_each(?)", (json.dumps(item_ids),))
+
+    def _steps(self, ids: str, parameters: Sequence[object]) -> dict[str, list[StepRecord]]:
+        """`ids`: a query for them."""
+        columns = "id, step, before, after, at, attempts, request_id, code, message"
+        sql = f"SELECT {columns} FROM step WHERE id IN ({ids}) ORDER BY id, step"  # noqa: S608  our own words
+        found: dict[str, list[StepRecord]] = {}
+        for item_id, *row in self._database.rows(sql, parameters):
+            found.setdefault(str(item_id), []).append(step_of(row))
+        return found
 
     def counts(self) -> dict[Status, int]:
         """How many items stand where."""
@@ -238,29 +293,32 @@ class Ledger:
     def outcomes(self, *statuses: Status, newest_first: bool = False) -> Iterator[Outcome]:
         """What is recorded of the items of these statuses (of all, when none is named), in the order they settled."""
         sql = (
-            "SELECT id, status, code, message, attempts, before, after, request_id, at, detail FROM item"
+            f"SELECT {_COLUMNS} FROM item"  # noqa: S608  our own names
             " WHERE status IN (SELECT value FROM json_each(?)) ORDER BY at * ?, id"
         )
         for row in self._database.rows(sql, (json.dumps(statuses or list(Status)), -1 if newest_first else 1)):
-            yield _outcome(row)
+            yield outcome_of(row)
 
     def settled(
         self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
     ) -> list[Outcome]:
         """Newest first, at most `limit` of them, those before `below` (when, item id): data to go on from."""
         sql = (
-            "SELECT id, status, code, message, attempts, before, after, request_id, at, detail FROM item"
+            f"SELECT {_COLUMNS} FROM item"  # noqa: S608  our own names
             " WHERE status IN (SELECT value FROM json_each(?)) AND (coalesce(at, 0.0), id) < (?, ?)"
             " ORDER BY coalesce(at, 0.0) DESC, id DESC LIMIT ?"
         )
         at, item_id = below or (float("inf"), "")
-        return [_outcome(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
+        return [outcome_of(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
         sql = "SELECT count(*) FROM item WHERE status=? AND before IS NOT NULL AND after IS NOT NULL"
         (count,) = self._database.row(sql, (status,)) or (0,)
         return int(str(count))
+
+    def wish(self) -> Wish | None:
+        return self._hear()
 
     def close(self) -> None:
         self._database.close()
@@ -280,44 +338,3 @@ _ORIGINS: Mapping[Status, str] = {
     for target in Status
 }
 """For each status, as a JSON list, those an item may come from."""
-
-
-def _row(outcome: Outcome) -> tuple[object, ...]:
-    texts = (outcome.code, outcome.message, outcome.request_id, outcome.detail)
-    return (outcome.status, outcome.at, *map(_storable, texts))
-
-
-def _storable(text: str | None) -> str | None:
-    """Half of a surrogate pair, which somebody's message may hold, is no UTF-8."""
-    return None if text is None else text.encode(errors="replace").decode()
-
-
-def _json(value: Mapping[str, object]) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _outcome(row: tuple[object, ...]) -> Outcome:
-    item_id, status, code, message, attempts, before, after, request_id, at, detail = row
-    return Outcome(
-        item_id=str(item_id),
-        status=Status(str(status)),
-        code=_text(code),
-        message=_text(message),
-        attempts=int(str(attempts)),
-        before=json.loads(str(before)) if before is not None else None,
-        after=json.loads(str(after)) if after is not None else None,
-        request_id=_text(request_id),
-        at=float(str(at or 0.0)),
-        detail=_text(detail),
-    )
-
-
-def _slice(row: tuple[object, ...]) -> Slice:
-    key, lo, hi, until, cursor, position, pages, done = row
-    lo, hi, until, position = (None if v is None else float(str(v)) for v in (lo, hi, until, position))
-    blank = Slice(str(key), lo, hi, until, _text(cursor), position)
-    return replace(blank, pages=int(str(pages)), done=bool(done))
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

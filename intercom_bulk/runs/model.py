@@ -9,7 +9,7 @@ run    running -> completed | completed_with_errors
 
 item   staged -> started -> done | skipped | failed | unknown
        staged -> skipped | failed            (decided without a request)
-       started -> staged                     (the run stopped before it was sent)
+       started -> staged                     (the run stopped before it was sent, or another step follows)
        unknown -> done | staged | skipped | failed | needs_review
 """
 
@@ -21,13 +21,17 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from intercom_bulk.runs.exclude import Exclude
-
 from intercom_bulk.errors import UsageError
+from intercom_bulk.runs.ids import Ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from intercom_bulk.runs.exclude import Exclude
 
 __all__ = [
     "ITEM_TRANSITIONS",
+    "PASSING",
     "Action",
     "Budget",
     "Effect",
@@ -43,6 +47,7 @@ __all__ = [
     "Slice",
     "Source",
     "Status",
+    "StepRecord",
     "Summary",
 ]
 
@@ -86,28 +91,67 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The fields an action writes, as they are (`before`) and as it leaves them (`after`)."""
+    """The fields an action writes, as they are (`before`) and as it leaves them (`after`).
+
+    `parts`: the effects of a composite's steps, in order, each on the item as the steps before leave it; None for a
+    step that cannot tell. Empty parts (`Effect({}, {})`) are steps with nothing to do.
+    """
 
     before: Mapping[str, Any]
     after: Mapping[str, Any]
+    parts: tuple[Effect | None, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[Effect | None]) -> Effect:
+        """A composite's: what the first step found of each field, and what the last one leaves."""
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for part in parts:
+            if part is not None:
+                before, after = {**part.before, **before}, {**after, **part.after}
+        return cls(before, after, tuple(parts))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says anything: a composite may be of steps that cannot tell."""
+        return not self.parts or bool(self.before or self.after)
 
     @property
     def is_done(self) -> bool:
         """Whether the item already is as the action would leave it."""
+        if self.parts:
+            return self.next_step(0) is None
         return all(key in self.before and self.before[key] == value for key, value in self.after.items())
+
+    def next_step(self, start: int) -> int | None:
+        """The first step from `start` on that has something to do; None: the rest is done.
+
+        What comes after a step that cannot tell is never taken for done.
+        """
+        for number, part in enumerate(self.parts):
+            if part is None:
+                return max(number, start) if start < len(self.parts) else None
+            if number >= start and not part.is_done:
+                return number
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing to act on. `data` is what the source said of it: the search result, or empty for a bare id.
 
-    `effect`: known already, from a plan or an earlier run. `skip`: (code, sentence) why it is not to be acted on.
+    `effect`: known already, from a plan or an earlier run. `skip`: (code, sentence) why it is not to be acted on;
+    `fail`: why it cannot be. `row`: the row of a list that it came from; a repetition is recorded under that.
+    `step`: of a composite, the one that is next; those before it are over.
     """
 
     id: str
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     effect: Effect | None = None
     skip: tuple[str, str] | None = None
+    fail: tuple[str, str] | None = None
+    row: str | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +192,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one item. `code` and `message` say why, unless it is done. `at` is in epoch seconds."""
+    """What happened to one item. `code` and `message` say why, unless it is done. `at` is in epoch seconds.
+
+    `step`: how many steps of a composite are over; 0 for all other runs. `attempts` are those of all its steps.
+    """
 
     item_id: str
     status: Status
@@ -161,11 +208,42 @@ class Outcome:
     at: float = 0.0
     detail: str | None = field(default=None, repr=False)
     target: bool = False
+    step: int = 0
 
     @property
     def effect(self) -> Effect | None:
         """What the item was and was to be, where both are known."""
         return Effect(self.before, self.after) if self.before is not None and self.after is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of a composite on one item: what it changes, and what came of it.
+
+    `at` is in epoch seconds, None: it is not over. `code`: why it needed no request (see `PASSING`).
+    """
+
+    step: int
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    at: float | None = None
+    attempts: int = 0
+    request_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+    @property
+    def wrote(self) -> bool:
+        """Whether it changed the item."""
+        return self.at is not None and self.code is None
+
+    @property
+    def effect(self) -> Effect | None:
+        return Effect(self.before, self.after) if self.before is not None and self.after is not None else None
+
+
+PASSING = frozenset({"already_done", "stays"})
+"""Codes with which a step is over without a request, and the item goes on to the next one."""
 
 
 class Budget(Protocol):
@@ -211,13 +289,16 @@ class Source(Protocol):
 class Action(Protocol):
     """What is done to the items, `max_batch` of them at a time.
 
-    `idempotent`: a second effect would be harmless, so an attempt whose answer was lost may be repeated.
+    `steps` are the names of a composite's steps, each item's one after another; empty for all other actions.
     """
 
     @property
-    def idempotent(self) -> bool: ...
+    def steps(self) -> Sequence[str]: ...
     @property
     def max_batch(self) -> int: ...
+    def is_idempotent(self, item: Item) -> bool:
+        """Whether a second effect would be harmless, so that an attempt whose answer was lost may be repeated."""
+
     def prepare(self) -> None:
         """Check, with reads only, what every item needs (names, permissions). Runs once, before the first write."""
 
@@ -257,19 +338,22 @@ class RunOptions:
 
     `reason`: why, for the record. `run_key`: your own name for the run; starting again with the same one goes on with
     that run instead of starting another. `progress`: called about four times a second, from the run's own thread.
-    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `exclude`: items to hold
-    out, see `Exclude`. `canary`: how many items go first, alone (0: none).
-    `reserve`: share of the limit kept free for others until late in each window. `share`: hard cap on our part of it.
-    `settle`: seconds from an attempt without an answer to the look at the item (None: 5 for an idempotent action,
-    else the larger of the read time-out and 60). `tries`: attempts an item gets. `patience`: seconds that Intercom may
-    answer nothing before the run halts, resumable. `resend_unknown`: repeat even what
-    cannot be proved absent.
+    `refuse_above`: refuse, before any write, when more items match (a dry run only counts). `cutoff`: of a search only
+    items created up to then (epoch seconds; None: up to the start), so that what was looked at is what is done.
+    `source`: a list of ids in place of the search, see `Ids`; any iterable of ids will do. `exclude`: items to hold
+    out, see `Exclude`. `canary`: how many items go first, alone (0: none). `reserve`: share of the limit kept free for
+    others until late in each window. `share`: hard cap on our part of it. `settle`: seconds from an attempt without an
+    answer to the look at the item (None: 5 for an idempotent action, else the larger of the read time-out and 60).
+    `tries`: attempts an item gets. `patience`: seconds that Intercom may answer nothing before the run halts,
+    resumable. `resend_unknown`: repeat even what cannot be proved absent.
     """
 
     reason: str | None = None
     run_key: str | None = None
     progress: Callable[[Progress], None] | None = None
     refuse_above: int | None = None
+    cutoff: int | None = None
+    source: Ids | Iterable[object] | None = None
     exclude: Exclude | None = None
     canary: int = 10
     reserve: float = 0.05
@@ -291,6 +375,9 @@ class RunOptions:
             raise UsageError(f"settle must be 0 seconds or more, or None, not {self.settle!r}.")
         if self.refuse_above is not None and self.refuse_above < 0:
             raise UsageError(f"refuse_above must be 0 or more, or None, not {self.refuse_above!r}.")
+        if self.source is not None and not isinstance(self.source, Ids):
+            # Here, so that a generator which a preview has read is the same list to the run.
+            object.__setattr__(self, "source", Ids(self.source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

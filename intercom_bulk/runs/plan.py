@@ -17,13 +17,14 @@ from types import NoneType
 from typing import IO, TYPE_CHECKING, Any
 
 from intercom_bulk.errors import UsageError
+from intercom_bulk.runs.model import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["FORMAT", "PlanEntry", "PlanFile", "PlanHeader", "PlanReader", "PlanWriter", "plain"]
+__all__ = ["FORMAT", "PlanEntry", "PlanFile", "PlanHeader", "PlanReader", "PlanWriter", "plain", "recorded_parts"]
 
 FORMAT = 1
 _KIND = "intercom-bulk plan"
@@ -49,13 +50,28 @@ class PlanHeader:
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
     """One item as it was seen: `before` and `after` are the fields that would be written, None where the updater
-    cannot tell; `customer_wrote_at` is the customer's last reply (epoch seconds), where the item tells."""
+    cannot tell; `customer_wrote_at` is the customer's last reply (epoch seconds), where the item tells; `parts`, of a
+    composite, are (before, after) of each step."""
 
     id: str
     updated_at: int | None = None
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     customer_wrote_at: int | None = None
+    parts: Sequence[Sequence[Mapping[str, Any]] | None] | None = None
+
+    @property
+    def effect(self) -> Effect | None:
+        """What is planned for the item, where that is known."""
+        parts = tuple(None if part is None else Effect(part[0], part[1]) for part in self.parts or ())
+        if self.before is None or self.after is None:
+            return Effect({}, {}, parts) if parts else None
+        return Effect(self.before, self.after, parts)
+
+
+def recorded_parts(parts: Sequence[Effect | None]) -> Sequence[Sequence[Mapping[str, Any]] | None] | None:
+    """The steps' effects as an entry holds them; None where there are no steps."""
+    return [None if part is None else (part.before, part.after) for part in parts] or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,8 @@ class PlanWriter:
 
     def add(self, entry: PlanEntry) -> None:
         """The next item."""
-        self._items.write(_line(asdict(entry)))
+        said = asdict(entry)
+        self._items.write(_line(said if entry.parts is not None else {k: v for k, v in said.items() if k != "parts"}))
         self.count += 1
 
     def finish(self, header: PlanHeader) -> PlanFile:
@@ -237,11 +254,15 @@ _ENTRY_TYPES: Mapping[str, tuple[type, ...]] = {
     "before": (dict, NoneType),
     "after": (dict, NoneType),
     "customer_wrote_at": (int, NoneType),
+    "parts": (list, NoneType),
 }
 
 
 def _is_typed(said: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, _ENTRY_TYPES[name]) for name, value in said.items())
+    parts = said.get("parts") or ()
+    return all(isinstance(value, _ENTRY_TYPES[name]) for name, value in said.items()) and all(
+        part is None or (isinstance(part, list) and [type(side) for side in part] == [dict, dict]) for part in parts
+    )
 
 
 def _identity(file: IO[bytes]) -> tuple[int, ...]:

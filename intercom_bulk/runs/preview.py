@@ -18,16 +18,24 @@ __all__ = ["Preview", "PreviewItem", "seconds_needed"]
 WIDTH = 79
 WINDOW = 10.0
 """Seconds of one rate-limit window."""
+_LEFT_OUT = {
+    "gone": "do not exist (any more)",
+    "blank": "rows of the list are blank",
+    "duplicate": "rows of the list repeat an id",
+    "left_out": "rows of the list are settled already, by their status",
+    "bad_id": "rows of the list HAVE NO USABLE ID",
+}
 _AS_BY_HAND = "Workflows, SLAs, surveys and webhooks fire for each of them, as if a teammate did it by hand."
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewItem:
-    """One item as it is and as it would be; None where the updater cannot tell."""
+    """One item as it is and as it would be; None where the updater cannot tell. `name`: what people know it by."""
 
     id: str
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +43,8 @@ class Preview:
     """What a run with the same arguments would do; nothing was written to find out.
 
     `count` items would be changed; `already` are as intended, `filtered` by should_process(), `held_out` by exclude=
-    (`reasons` says how many for which), `failed` cannot be judged; `matched` is all of them. `writes` (one an item) and
+    (`reasons` says how many for which), `left_out` are gone or rows of a list that are no items (how many by code),
+    `failed` cannot be judged; `matched` is all of them. `writes` (one an item) and
     `reads` are the calls needed, `seconds` they take at the limit as it is now (None: not known). `irreversible` says
     what cannot be undone and why, None: all of it can. `side_effects`: sentence -> items that it is true of.
     """
@@ -46,6 +55,7 @@ class Preview:
     filtered: int = 0
     held_out: int = 0
     failed: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     sample: Sequence[PreviewItem] = ()
     writes: int = 0
@@ -58,7 +68,8 @@ class Preview:
     @property
     def matched(self) -> int:
         """Every item that was looked at."""
-        return self.count + self.already + self.filtered + self.held_out + self.failed
+        judged = self.count + self.already + self.filtered + self.held_out + self.failed
+        return judged + sum(self.left_out.values())
 
     @property
     def calls(self) -> int:
@@ -81,6 +92,7 @@ class Preview:
             (self.already, "already are as intended: left alone"),
             (self.filtered, "left out by should_process()"),
             *((count, f"held out: {reason}") for reason, count in self.reasons.items()),
+            *((count, _LEFT_OUT.get(code, code)) for code, count in self.left_out.items()),
             (self.failed, "CANNOT BE JUDGED: effect() or should_process() raised; see a dry run"),
         ):
             if count:

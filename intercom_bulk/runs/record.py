@@ -52,6 +52,13 @@ class RunRecord:
     def is_resumable(self) -> bool:
         return self.state in RESUMABLE
 
+    def __str__(self) -> str:
+        """One line for people."""
+        of = f" of {self.parent}" if self.parent else ""
+        kind = "" if self.kind == "update" else f" ({self.kind}{of})"
+        why = f" ({self.ended})" if self.ended else ""
+        return f"{self.run_id}  {self.title}{kind}: {self.state.replace('_', ' ')}{why}"
+
     def to_json(self) -> str:
         """One line."""
         return json.dumps(asdict(self), ensure_ascii=False, default=str)

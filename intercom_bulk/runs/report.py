@@ -4,8 +4,8 @@ Outcomes are streamed: none is kept. Nothing here opens a file; hand over text f
 (`utf-8-sig` when a CSV is meant for Excel, which reads others in the machine's own encoding).
 
 A cell of the CSV that a spreadsheet would run as a formula has an apostrophe in front, and so has an id that a
-spreadsheet would take for another number or a date (OWASP ASVS 1.2.10, CWE-1236). `read_ids` takes it off. Cells of the
-other columns that begin with apostrophes and then a formula get one more, so one off is always the text itself.
+spreadsheet would take for another number or a date (OWASP ASVS 1.2.10, CWE-1236). `Ids.from_csv` takes it off. Cells
+of the other columns that begin with apostrophes and then a formula get one more, so one off is always the text itself.
 """
 
 from __future__ import annotations
@@ -17,31 +17,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import quote, urlsplit
 
-from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.model import Outcome, RunState, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from intercom_bulk.runs.record import RunRecord
 
-__all__ = ["COLUMNS", "FED_BACK", "read_ids", "write_csv", "write_jsonl", "write_markdown"]
+__all__ = ["COLUMNS", "write_csv", "write_jsonl", "write_markdown"]
 
 COLUMNS = (
-    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link",
+    "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link", "step",
 )  # fmt: skip
-FED_BACK = frozenset({Status.FAILED, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW})
-"""Failed and in doubt: what a person feeds back in. `started` in an export is an answer that never was recorded."""
 
 _FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠\t\r\n\0]")
 _MANGLED = re.compile(r"0[0-9]+|[0-9]{16,}|[0-9]+[eE][0-9]+|[0-9]+(?:[-/][0-9]+)+")
 """Ids that a spreadsheet changes on opening: leading zeros, more than 15 digits, 1E5, dates."""
-_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
-"""An id that a spreadsheet has already spoiled: 2.15474E+14."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _JSON_UNSAFE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What JSON may hold but UTF-8 cannot, or what some readers take for the end of a line."""
@@ -53,6 +47,7 @@ def write_csv(
 ) -> None:
     """One row per item under `COLUMNS`; `at` is ISO 8601 in UTC, `before` and `after` are JSON.
 
+    `step` is how many steps of a composite are over.
     `link` opens the item in the inbox; it is empty for other collections and where the workspace is not known.
     """
     writer = csv.writer(out)  # CRLF, as RFC 4180 has it: with "\n" alone, a lone CR in a cell would not be quoted
@@ -66,24 +61,6 @@ def write_jsonl(record: RunRecord, outcomes: Iterable[Outcome], out: TextIO) -> 
     out.write(_printable(record.to_json()) + "\n")
     for outcome in outcomes:
         out.write(_json({name: getattr(outcome, name) for name in _OUTCOME_FIELDS}) + "\n")
-
-
-def read_ids(lines: Iterable[str], *, statuses: Collection[Status] | None = FED_BACK) -> Iterator[str]:
-    """The ids in an export of ours, or in any CSV (comma, semicolon or tab) or JSONL, in its order, repeats included.
-
-    The column is `item_id`, else `conversation_id` or `id`, else the first; then a first row without a digit is its
-    heading. `statuses` (None: all) chooses among items that say how they ended: of a list without `item_id` and
-    `status`, every id is yielded. Ids are text from end to end. Raises `UsageError` rather than drop or guess a row.
-    """
-    rest = iter(lines)
-    first = next((line for line in rest if line.strip("\ufeff \t\r\n")), "").removeprefix("\ufeff")
-    whole = chain([first], rest)
-    entries = _json_entries(whole) if first.lstrip().startswith("{") else _csv_entries(whole, _delimiter(first))
-    for row, item_id, status in entries:
-        if _ROUNDED.fullmatch(item_id):
-            raise UsageError(f"Row {row}: a spreadsheet has rounded the id {item_id}: go back to the original file.")
-        if statuses is None or status is None or _status(status, row) in statuses:
-            yield item_id
 
 
 def write_markdown(
@@ -131,7 +108,8 @@ def _row(outcome: Outcome, inbox: str | None) -> tuple[str, ...]:
         _id_cell(outcome.request_id or ""),
         _json(outcome.before) if outcome.before is not None else "",
         _json(outcome.after) if outcome.after is not None else "",
-        inbox + quote(_encodable(outcome.item_id), safe="") if inbox else "",
+        inbox + quote(_encodable(outcome.item_id), safe="") if inbox and " " not in outcome.item_id else "",
+        str(outcome.step or ""),
     )
 
 
@@ -170,80 +148,6 @@ def _inbox(record: RunRecord) -> str | None:
         return None
     host = _INBOXES.get(urlsplit(record.base_url or "").hostname or "", "app.intercom.com")
     return f"https://{host}/a/apps/{quote(record.workspace, safe='')}/inbox/conversation/"
-
-
-# -- reading ids: entries are (row, id, status or None)
-
-
-def _csv_entries(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, str, str | None]]:
-    rows = _csv_rows(lines, delimiter)
-    first, head = next(rows, (1, [""]))
-    names = [cell.strip().lower().replace(" ", "_") for cell in head]
-    name = _id_name(names)
-    column = names.index(name) if name else 0
-    status = names.index("status") if name == "item_id" and "status" in names else None
-    if name is None and re.search("[0-9]", head[0]):
-        rows = chain([(first, head)], rows)
-    for number, row in rows:
-        item_id = row[column].strip().removeprefix("'") if column < len(row) else ""
-        if not item_id:
-            raise UsageError(f"Row {number} has no id in column {column + 1} ({name or 'the first'}).")
-        yield number, item_id, None if status is None else "".join(row[status : status + 1]).strip()
-
-
-def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows with something in them, by number. Strict: an open quote would swallow all the ids after it."""
-    number = 0
-    try:
-        for number, row in enumerate(csv.reader(lines, delimiter=delimiter, strict=True), start=1):
-            if any(cell.strip() for cell in row):
-                yield number, row
-    except csv.Error as error:
-        raise UsageError(f"The CSV cannot be read after row {number} ({error}): mend it, or use JSONL.") from error
-
-
-def _delimiter(head: str) -> str:
-    """Excel writes semicolons where the comma is the decimal sign."""
-    return max(",;\t", key=head.count)
-
-
-def _json_entries(lines: Iterable[str]) -> Iterator[tuple[int, str, str | None]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        entry = _object(line, number)
-        name = _id_name(entry)
-        item_id = entry[name] if name else None
-        if isinstance(item_id, str) and item_id:
-            yield number, item_id, str(entry["status"]) if name == "item_id" and "status" in entry else None
-        elif name or "run_id" not in entry:  # the record of a run is the one line without an item
-            raise UsageError(f"Row {number} has no id: it needs a text under item_id, conversation_id or id.")
-
-
-def _object(line: str, number: int) -> dict[str, Any]:
-    try:
-        entry = json.loads(line, parse_int=str, parse_float=str)  # an id that is a number keeps its digits
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"Row {number} is not JSON ({error}).") from error
-    if not isinstance(entry, dict):
-        raise UsageError(f"Row {number} is not a JSON object.")
-    return entry
-
-
-def _id_name(names: Collection[str]) -> str | None:
-    """Which of them holds the id. With both, `id` may be that of a message or a contact: nobody should guess."""
-    if "item_id" in names:
-        return "item_id"
-    if "id" in names and "conversation_id" in names:
-        raise UsageError("Both id and conversation_id are there: keep the one that is meant, or call it item_id.")
-    return next((name for name in ("conversation_id", "id") if name in names), None)
-
-
-def _status(text: str, row: int) -> Status:
-    try:
-        return Status(text)
-    except ValueError:
-        raise UsageError(f"Row {row} has the status {text[:40]!r}: use one of {', '.join(Status)}.") from None
 
 
 # -- Markdown

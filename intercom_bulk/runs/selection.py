@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
 from intercom_bulk.runs.verdicts import judge
+from intercom_bulk.runs.walk import with_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,10 +27,14 @@ HELD = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """The how-manieth attempt, and when its intent was recorded (monotonic seconds)."""
+    """The how-manieth attempt, and when its intent was recorded (monotonic seconds).
+
+    `again`: an earlier step of the item was attempted, so that this one is no new item even at its first attempt.
+    """
 
     number: int
     started: float
+    again: bool = False
 
 
 class Selection:
@@ -56,21 +61,34 @@ class Selection:
 
     def weigh(self, item: Item) -> Effect | Exception | None:
         """What the action would change on it; user code's own error stays with its item."""
-        if item.effect is not None or item.skip is not None:
+        if item.skip is not None or item.fail is not None:
+            return item.effect
+        effect = self._weighed(item)
+        count = len(self._plan.action.steps)
+        return effect if not count or isinstance(effect, Exception) else with_steps(effect, count, item.step)
+
+    def _weighed(self, item: Item) -> Effect | Exception | None:
+        if item.effect is not None:
             return item.effect
         try:
             return self._plan.action.effect(item)
         except Exception as error:  # noqa: BLE001  user code: one item's failure, not the run's
             return error
 
-    def take_over(self, item: Item, attempt: Try, *, is_staged: bool = True) -> None:
-        """An item of an earlier life of the run, with the attempts it had; not staged: its last one is in doubt."""
-        if attempt.number:
+    def take_over(self, item: Item, attempt: Try, *, staged: bool = True) -> None:
+        """An item of an earlier life of the run, with the attempts it had; not staged: its last one is in doubt.
+
+        What was begun goes first, before new items.
+        """
+        begun = attempt.number > 0 or attempt.again
+        if begun:
             self._tries[item.id] = attempt
         if item.effect is not None:
             self._effects[item.id] = item.effect
-        if is_staged:
-            self._staged.append(Item(item.id))
+        if staged and begun:
+            self._staged.appendleft(_bare(item))
+        elif staged:
+            self._staged.append(_bare(item))
 
     def add(self, item: Item, effect: Effect | Exception | None) -> None:
         """Queue an item; what the source said of it is not kept. One that needs no request settles here, for free."""
@@ -79,12 +97,19 @@ class Selection:
             return
         if effect is not None:
             self._effects[item.id] = effect
-        if item.skip is not None:
+        if item.fail is not None:
+            self._settle(Outcome(item.id, Status.FAILED, *item.fail, at=self._clock.time()))
+        elif item.skip is not None:
             self._skip(item, *item.skip)
         elif effect is not None and effect.is_done:
             self._skip(item, "already_done", "It already is as this run would leave it.")
         else:
-            self._staged.append(Item(item.id))
+            self._staged.append(_bare(item))
+
+    def step_on(self, item: Item) -> None:
+        """To the front, at its next step: items are finished before new ones are begun."""
+        self._tries[item.id] = Try(0, self._clock.monotonic(), again=True)
+        self._staged.appendleft(item)
 
     def again(self, item: Item) -> None:
         """To the front: it has been waiting longest."""
@@ -97,7 +122,7 @@ class Selection:
     def unsend(self, item: Item) -> None:
         """It never left: as if it had not been tried."""
         attempt = self._tries.pop(item.id)
-        if attempt.number > 1:
+        if attempt.number > 1 or attempt.again:
             self._tries[item.id] = replace(attempt, number=attempt.number - 1)
         else:
             self._tally.attempted -= 1
@@ -118,8 +143,8 @@ class Selection:
 
     def choose(self, free: int) -> Sequence[Item]:
         """Take staged items: as many as `free` calls carry, fewer where something holds them back."""
-        room, chosen = self._room(free), list[Item]()
-        while len(chosen) < room and self.has_next():
+        chosen, (room, fresh) = list[Item](), self._room(free)
+        while len(chosen) < room and self.has_next() and (fresh > 0 or self._is_begun(self._staged[0])):
             item = self._staged.popleft()
             if self._plan.dry_run:
                 self._tally.would_change += 1
@@ -127,30 +152,41 @@ class Selection:
                 continue
             earlier = self._tries.get(item.id)
             self._tally.attempted += earlier is None
-            self._tries[item.id] = Try(earlier.number + 1 if earlier else 1, self._clock.monotonic())
+            fresh -= earlier is None
+            now = self._clock.monotonic()
+            self._tries[item.id] = replace(earlier, number=earlier.number + 1, started=now) if earlier else Try(1, now)
             chosen.append(replace(item, effect=self._effects.get(item.id)))
         return chosen
 
-    def _room(self, free: int) -> int:
+    def _room(self, free: int) -> tuple[int, int]:
+        """How many items may go now, and how many of them may be new ones."""
         if self.must_hold():
-            return 0
+            return 0, 0
         room = min(free * self._plan.action.max_batch, self._plan.batch_size)
         if self._guard.canary_open:
             # Alone and all at once: while their fate is open nothing else is risked. Each life has a canary of its own.
-            return min(room, self._plan.options.canary - self._tally.attempted_now)
-        return 0 if self.awaits_page() else room
+            return room, min(room, self._plan.options.canary - self._tally.attempted_now)
+        return room, 0 if self.awaits_page() else room
 
     def awaits_page(self) -> bool:
         """A cursor that loops shows on the second page: no more than the canary is written before that is read."""
         return self._reading.pages < 2 and self._reading.pass_number == 1 and not self._reading.finished
 
     def is_retry_next(self) -> bool:
-        """Whether the next item has been tried before."""
-        return bool(self._staged) and self._staged[0].id in self._tries
+        """Whether the next item has been tried before, at this step."""
+        return bool(self._staged) and self._is_begun(self._staged[0]) and self._tries[self._staged[0].id].number > 0
 
     def has_next(self) -> bool:
-        """Whether there is an item to take: a second try is not a second item under `max_items`."""
-        return bool(self._staged) and (not self._tally.is_spent() or self._staged[0].id in self._tries)
+        """Whether there is an item to take: a second try or step is not a second item under `max_items`."""
+        return bool(self._staged) and (not self._tally.is_spent() or self._is_begun(self._staged[0]))
+
+    def _is_begun(self, item: Item) -> bool:
+        return item.id in self._tries
 
     def _skip(self, item: Item, code: str, message: str) -> None:
         self._settle(Outcome(item.id, Status.SKIPPED, code, message, at=self._clock.time()))
+
+
+def _bare(item: Item) -> Item:
+    """Without what the source said of it."""
+    return Item(item.id, step=item.step)

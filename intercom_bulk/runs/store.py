@@ -6,21 +6,13 @@ deleted at any time: it is rebuilt from the files. Pruning a run is deleting its
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
 from intercom_bulk.runs.database import Database, is_damage
+from intercom_bulk.runs.holding import Held, Hold, is_held, life_of
 from intercom_bulk.runs.ledger import Ledger
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  Windows: one process at a time is the caller's business there
-    fcntl = None  # type: ignore[assignment]
+from intercom_bulk.runs.wishes import TRIES, Wish, leave, nobody_works, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,9 +22,6 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.record import RunRecord
 
 __all__ = ["FileStore", "RunStore"]
-
-GLANCES, GLANCE = 10, 0.01
-"""How often, and how many seconds apart, a lock is tried: `_is_held` takes it, shared, to see whether it is free."""
 
 _INDEX = (
     """
@@ -69,27 +58,8 @@ class RunStore(Protocol):
     def delete(self, run_id: str) -> None:
         """Forget a run. Raises `RunBusy` while somebody works on it."""
 
-
-@dataclass(slots=True)
-class _Hold:
-    """A lock that ends with the process, however that ends (flock; kill -9 frees it at once)."""
-
-    descriptor: int
-
-    def release(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
-def _lock(descriptor: int) -> None:
-    """Take it alone. Raises `OSError` when it is held; one who only looks whether it is has it for a moment."""
-    for _ in range(GLANCES):
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        SYSTEM.sleep(GLANCE)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def ask(self, run_id: str, wish: Wish) -> None:
+        """Ask the process that works on a run; its ledger's `wish()` hears it. Raises `UsageError` when none does."""
 
 
 class FileStore:
@@ -104,7 +74,7 @@ class FileStore:
         hold = self._hold(record.run_id)
         try:
             self._reserve(record)
-            ledger = self._make_ledger(self._path(record.run_id), on_close=hold.release)
+            ledger = self._made(record.run_id, hold)
             with ledger.atomic():
                 ledger.save(record)
         except BaseException:
@@ -116,7 +86,7 @@ class FileStore:
         self._existing(run_id)  # first: an id that is none must not become the name of a lock
         hold = self._hold(run_id)
         try:
-            return self._make_ledger(self._existing(run_id), check=True, on_close=hold.release)
+            return self._made(self._existing(run_id).stem, hold, check=True)
         except UnknownRun:
             self._lock_path(run_id).unlink(missing_ok=True)
             hold.release()
@@ -124,6 +94,28 @@ class FileStore:
         except BaseException:
             hold.release()
             raise
+
+    def _made(self, run_id: str, hold: Hold, *, check: bool = False) -> Ledger:
+        """The ledger of a run that is held; it hears what is asked of this life."""
+        wishes = self._folder / f"{run_id}.wish"
+        wishes.unlink(missing_ok=True)
+
+        def let_go() -> None:
+            wishes.unlink(missing_ok=True)
+            hold.release()
+
+        return self._make_ledger(self._path(run_id), check=check, on_close=let_go, hear=lambda: take(wishes, hold.life))
+
+    def ask(self, run_id: str, wish: Wish) -> None:
+        self._existing(run_id)
+        for _ in range(TRIES):
+            life = life_of(self._lock_path(run_id))
+            if life is not None:
+                leave(self._folder / f"{run_id}.wish", life, wish)
+            if life == life_of(self._lock_path(run_id)):
+                break
+        if life is None:
+            raise nobody_works(run_id, wish)
 
     def read(self, run_id: str) -> Ledger:
         return Ledger(self._existing(run_id), read_only=True)
@@ -136,7 +128,7 @@ class FileStore:
             ledger.close()
         if record is None:
             raise LedgerError(f"{run_id} has no record of its run: it ended before it began; prune it.")
-        return record if self._is_held(run_id) else record.seen_dead()
+        return record if is_held(self._lock_path(run_id)) else record.seen_dead()
 
     def records(self) -> Iterator[RunRecord]:
         for path in sorted(self._folder.glob("*.db"), reverse=True):
@@ -199,6 +191,7 @@ class FileStore:
                 index.execute("DELETE FROM run WHERE run_id=?", (run_id,))
             for suffix in ("-wal", "-shm", ""):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
+            path.with_suffix(".wish").unlink(missing_ok=True)
             self._lock_path(run_id).unlink(missing_ok=True)
         finally:
             hold.release()
@@ -236,40 +229,15 @@ class FileStore:
             raise UnknownRun(f"There is no run {run_id[:60]!r} in {self._folder}.")
         return path
 
-    def _hold(self, run_id: str) -> _Hold:
+    def _hold(self, run_id: str) -> Hold:
         try:
-            descriptor = os.open(self._lock_path(run_id), os.O_RDWR | os.O_CREAT, 0o600)
+            return Hold.taken(self._lock_path(run_id))
+        except Held as held:
+            raise RunBusy(f"Run {run_id} is held by {held}: wait for it, or stop it.") from None
         except OSError as error:
             raise LedgerError(
                 f"The folder for runs cannot be written ({error.strerror}): set INTERCOM_BULK_HOME."
             ) from error
-        if fcntl is not None:
-            try:
-                _lock(descriptor)
-            except OSError:
-                holder = os.read(descriptor, 200).decode(errors="replace")
-                os.close(descriptor)
-                raise RunBusy(
-                    f"Run {run_id} is held by {holder or 'another process'}: wait for it, or stop it."
-                ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        return _Hold(descriptor)
-
-    def _is_held(self, run_id: str) -> bool:
-        if fcntl is None:
-            return False
-        try:
-            descriptor = os.open(self._lock_path(run_id), os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
 
 
 class _Index(Database):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from intercom_bulk.errors import (
     ApiError,
     Gone,
+    LedgerError,
     LeftAlone,
     RateLimited,
     Rejected,
@@ -61,7 +62,7 @@ def judge(item: Item, error: Exception, *, attempts: int, at: float, redact: Cal
     match error:
         case Stopped():
             return Verdict(outcome(Status.STAGED), unsent=True)
-        case Unauthorized() | RateLimited():
+        case Unauthorized() | RateLimited() | LedgerError():
             return Verdict(outcome(Status.STAGED), unsent=True, halt=str(error))
         case Gone():
             return Verdict(outcome(Status.SKIPPED))

@@ -10,6 +10,7 @@ import threading
 from dataclasses import fields
 from typing import Any
 
+from intercom_bulk.sandbox.knobs import SENTENCES
 from intercom_bulk.sandbox.options import SandboxOptions
 from intercom_bulk.sandbox.server import Sandbox
 
@@ -42,26 +43,37 @@ _TYPES: dict[str, Any] = {
 
 
 def _hint(kind: object) -> str:
-    return str(kind).partition(" ")[0].partition("[")[0].upper()
+    """What is shown in place of a value."""
+    name = str(kind).partition(" ")[0].partition("[")[0]
+    return {"str": "TEXT", "int": "N", "float": "X", "tuple": "LIST", "bool": "true|false"}[name]
 
 
-def parser() -> argparse.ArgumentParser:
+def _default(value: object) -> str:
+    """What it is when nobody says anything, unless that is nothing."""
+    told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f" ({told})" if value else ""
+
+
+def parser(prog: str = "python -m intercom_bulk.sandbox") -> argparse.ArgumentParser:
     """Every knob of SandboxOptions as an argument of the same name."""
     made = argparse.ArgumentParser(
-        prog="python -m intercom_bulk.sandbox", description="A simulated Intercom workspace."
+        prog=prog,
+        usage=f"{prog} [--conversations N] [--latency-ms MS] [...]",
+        description="A simulated Intercom workspace on this machine. Shares are between 0 and 1.",
     )
     made.add_argument("--json", action="store_true", help="print one line of JSON instead of export lines")
     for field in fields(SandboxOptions):
         kind = _TYPES[str(field.type)]
         extra: dict[str, Any] = {"nargs": "?", "const": True} if kind is _flag else {}
         name = f"--{field.name.replace('_', '-')}"
-        made.add_argument(name, type=kind, default=field.default, metavar=_hint(field.type), **extra)
+        told = SENTENCES.get(field.name, "") + _default(field.default)
+        made.add_argument(name, type=kind, default=field.default, metavar=_hint(field.type), help=told, **extra)
     return made
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, prog: str = "python -m intercom_bulk.sandbox") -> int:
     """Serve until SIGINT or SIGTERM."""
-    given = vars(parser().parse_args(arguments))
+    given = vars(parser(prog).parse_args(arguments))
     as_json = given.pop("json")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

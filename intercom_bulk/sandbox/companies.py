@@ -24,8 +24,7 @@ __all__ = [
 ]
 
 _FARTHEST = 10_000
-_SCROLL_PAGE = 100
-_SCROLL_IDLE = 60.0
+_FIELDS = ("size", "website", "industry", "monthly_spend")
 
 
 def _find(workspace: Workspace, company_id: str) -> Company:
@@ -79,19 +78,22 @@ def list_page(records: list[Any], page: int, size: int, path: str, call: Call, d
 
 
 def scroll(workspace: Workspace, call: Call) -> Answer:
-    """GET /companies/scroll: one at a time per workspace; it dies after a minute without use, or at its end."""
+    """GET /companies/scroll: one at a time per workspace; it dies after a minute without use, or at its end.
+
+    Every answer moves it on, also one that is lost on its way. It shows what there was when it was opened.
+    """
     given, current = call.query.get("scroll_param"), workspace.scroll
-    if current is not None and call.now - current[1] >= _SCROLL_IDLE:
+    if current is not None and call.now - current[1] >= workspace.options.scroll_idle_s:
         current = workspace.scroll = None
     if not given:
         if current is not None:
             raise Problem(400, "scroll_exists", "scroll already exists for this workspace")
-        current = (str(uuid.uuid4()), call.now, 0)
+        current = (str(uuid.uuid4()), call.now, [one.snapshot() for one in workspace.companies.values()])
     elif current is None or current[0] != given:
         raise Problem(404, "not_found", "scroll parameter not found")
-    name, _, start = current
-    listed = list(workspace.companies.values())[start : start + _SCROLL_PAGE]
-    workspace.scroll = (name, call.now, start + len(listed)) if listed else None
+    name, _, left = current
+    listed, left = left[: workspace.options.scroll_page], left[workspace.options.scroll_page :]
+    workspace.scroll = (name, call.now, left) if listed else None
     shown = [documents.company(workspace, one) for one in listed]
     return ok({"type": "list", "data": shown, "pages": None, "total_count": None, "scroll_param": name})
 
@@ -121,12 +123,19 @@ def _change(workspace: Workspace, call: Call, one: Company) -> Answer:
     one.updated_at = int(call.now)
     one.name = str(body.get("name", one.name))
     one.plan = body.get("plan", one.plan)
-    one.attributes = {**one.attributes, **attributes}
+    fields = {**one.fields, **{name: body[name] for name in _FIELDS if name in body}}
+    one.fields = {name: value for name, value in fields.items() if value is not None}
+    merged = {**one.attributes, **attributes}
+    one.attributes = {name: value for name, value in merged.items() if value is not None}
     return ok(documents.company(workspace, one))
 
 
 def delete_company(workspace: Workspace, call: Call) -> Answer:
-    """DELETE /companies/{id}."""
+    """DELETE /companies/{id}: its contacts are detached, not deleted."""
     one = _find(workspace, call.ids[0])
+    for contact in workspace.contacts.values():
+        if one.id in contact.companies:
+            workspace.changing(contact, call.now)
+            contact.companies = tuple(known for known in contact.companies if known != one.id)
     workspace.remove(one, call.now)
     return ok({"id": one.id, "object": "company", "deleted": True})

@@ -9,7 +9,8 @@ import orjson
 from intercom_bulk.sandbox import documents
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
 from intercom_bulk.sandbox.companies import list_page
-from intercom_bulk.sandbox.directory import SUBSCRIPTIONS, subscription
+from intercom_bulk.sandbox.directory import subscription
+from intercom_bulk.sandbox.population import SUBSCRIPTIONS
 from intercom_bulk.sandbox.searching import list_by_cursor
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from intercom_bulk.sandbox.workspace import Workspace
 
 __all__ = [
-    "add_note",
     "archive",
     "attach_company",
     "block",
@@ -28,7 +28,6 @@ __all__ = [
     "list_contact_companies",
     "list_contact_tags",
     "list_contacts",
-    "list_notes",
     "list_subscriptions",
     "put_contact",
     "subscribe",
@@ -39,6 +38,7 @@ __all__ = [
 ]
 
 _TEXTS = ("name", "email", "phone", "external_id", "role", "owner_id")
+_FIELDS = ("last_seen_at", "unsubscribed_from_emails")
 _MOST_COMPANIES = 1000
 
 
@@ -93,38 +93,43 @@ def put_contact(workspace: Workspace, call: Call) -> Answer:
     for name in _TEXTS:
         if name in body:
             setattr(one, name, None if body[name] is None else str(body[name]))
-    if "unsubscribed_from_emails" in body:
-        one.fields = {**one.fields, "unsubscribed_from_emails": bool(body["unsubscribed_from_emails"])}
+    fields = {**one.fields, **{name: body[name] for name in _FIELDS if name in body}}
+    one.fields = {name: value for name, value in fields.items() if value}
+    if "signed_up_at" in body:
+        one.signed_up_at = body["signed_up_at"]
     merged = {**one.attributes, **attributes}
     one.attributes = {name: value for name, value in merged.items() if value is not None}
     return ok(documents.contact(workspace, one))
 
 
 def delete_contact(workspace: Workspace, call: Call) -> Answer:
-    """DELETE /contacts/{id}."""
-    one = workspace.contact(call.ids[0])
+    """DELETE /contacts/{id}: also of one that is archived."""
+    one = workspace.contact(call.ids[0], archived=True)
     workspace.remove(one, call.now)
     return ok({"id": one.id, "external_id": one.external_id, "type": "contact", "deleted": True})
 
 
 def archive(workspace: Workspace, call: Call) -> Answer:
-    """POST /contacts/{id}/archive: it leaves search and lists."""
+    """POST /contacts/{id}/archive: it leaves search and lists, and its own path answers 404 (intercom-ruby #561)."""
     return _flag(workspace, call, archived=True, shown={"archived": True})
 
 
 def unarchive(workspace: Workspace, call: Call) -> Answer:
-    """POST /contacts/{id}/unarchive."""
+    """POST /contacts/{id}/unarchive: not of one that was merged into another."""
+    found = workspace.contacts.get(call.ids[0])
+    if found is not None and found.merged_into:
+        raise Problem(400, "bad_request", "User has been merged and is not restorable.")
     return _flag(workspace, call, archived=False, shown={"archived": False})
 
 
 def block(workspace: Workspace, call: Call) -> Answer:
     """POST /contacts/{id}/block: no way back."""
-    workspace.contact(call.ids[0]).blocked = True
+    workspace.contact(call.ids[0], archived=True).blocked = True
     return _flag(workspace, call, archived=True, shown={"blocked": True})
 
 
 def _flag(workspace: Workspace, call: Call, *, archived: bool, shown: dict[str, bool]) -> Answer:
-    one = workspace.contact(call.ids[0])
+    one = workspace.contact(call.ids[0], archived=True)
     workspace.changing(one, call.now)
     workspace.effect(one)
     one.archived, one.updated_at = archived, int(call.now)
@@ -154,37 +159,6 @@ def _tag(workspace: Workspace, tag_id: str) -> str:
     if tag_id not in workspace.tags:
         raise Problem(404, "not_found", "Resource Not Found")
     return tag_id
-
-
-def _note(one: Contact, note: tuple[int, int, str, str], workspace: Workspace) -> dict[str, Any]:
-    note_id, at, author, body = note
-    return {
-        "type": "note",
-        "id": str(note_id),
-        "created_at": at,
-        "contact": {"type": "contact", "id": one.id},
-        "author": documents.admin(workspace, author),
-        "body": body,
-    }
-
-
-def list_notes(workspace: Workspace, call: Call) -> Answer:
-    """GET /contacts/{id}/notes."""
-    one = workspace.contact(call.ids[0])
-    page, size = call.page_number(50, 150)
-    path = f"/contacts/{one.id}/notes"
-    return ok(list_page(list(one.notes), page, size, path, call, lambda note: _note(one, note, workspace)))
-
-
-def add_note(workspace: Workspace, call: Call) -> Answer:
-    """POST /contacts/{id}/notes."""
-    one, body = workspace.contact(call.ids[0]), call.text("body")
-    author = workspace.admin(str(call.json.get("admin_id") or workspace.options.admin_id))
-    workspace.changing(one, call.now)
-    workspace.effect(one)
-    note = (workspace.part_id(), int(call.now), author, body)
-    one.notes = (*one.notes, note)
-    return ok(_note(one, note, workspace))
 
 
 def list_contact_companies(workspace: Workspace, call: Call) -> Answer:
@@ -229,6 +203,7 @@ def list_subscriptions(workspace: Workspace, call: Call) -> Answer:
 
 def subscribe(workspace: Workspace, call: Call) -> Answer:
     """POST /contacts/{id}/subscriptions."""
+    call.text("consent_type")
     return _subscribe(workspace, call, call.text("id"), on=True)
 
 

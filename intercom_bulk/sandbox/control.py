@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
+from intercom_bulk.sandbox.states import state_of
 
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.app import SandboxApp
@@ -29,7 +30,8 @@ class Control:
                 self._app.workspace.resource_named(resource)
                 return ok(self._app.workspace.effects(resource))
             case "digest":
-                return ok({"digest": self._app.workspace.digest()})
+                self._app.workspace.resource_named(resource)
+                return ok({"digest": self._app.workspace.digest(resource)})
             case "windows":
                 return ok(self.windows())
             case "stats":
@@ -85,7 +87,7 @@ class Control:
             if (state is None or one.state == state) and (team is None or str(one.team) == team):
                 counted = {"effects": one.effects, "parts": one.seeded_parts + len(one.parts)}
                 times = {"created_at": one.created_at, "updated_at": one.updated_at}
-                listed.append({**workspace.state_of(one), **counted, **times})
+                listed.append({**state_of(one), **counted, **times})
                 if len(listed) == most:
                     break
         return listed

@@ -143,7 +143,7 @@ def reply(workspace: Workspace, call: Call) -> Answer:
     if author_type == "user":
         one.reopens += one.state == "closed"
         one.waiting_since = one.waiting_since or at
-    if one.state == "snoozed" or author_type == "user":
+    if (one.state == "snoozed" and workspace.options.words_wake) or author_type == "user":
         one.state, one.snoozed_until = "open", None
     elif kind == "comment":
         one.waiting_since = None

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.sandbox import documents, threads
 from intercom_bulk.sandbox.answers import Answer, Call, Problem, ok
-from intercom_bulk.sandbox.population import TICKET_STATES, TICKET_TYPES
+from intercom_bulk.sandbox.population import SUBSCRIPTIONS, TICKET_STATES, TICKET_TYPES
 
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.records import Record
     from intercom_bulk.sandbox.workspace import Workspace
 
 __all__ = [
-    "SUBSCRIPTIONS",
     "create_tag",
     "delete_tag",
     "get_admin",
@@ -30,8 +29,6 @@ __all__ = [
     "me",
     "subscription",
 ]
-
-SUBSCRIPTIONS = {"37846": ("Newsletters", "opt_out"), "37847": ("Product news", "opt_in")}
 
 
 def me(workspace: Workspace, _: Call) -> Answer:
@@ -114,10 +111,12 @@ def create_tag(workspace: Workspace, call: Call) -> Answer:
 
 
 def _tag_many(workspace: Workspace, call: Call, tag_id: str, key: str) -> list[dict[str, Any]]:
-    """Unknown ids are skipped and reported as not tagged."""
+    """Unknown ids are skipped, and listed as not tagged or not at all: the description leaves that open."""
     results = []
     for entry in call.json.get(key) or []:
         found = _entity(workspace, entry, key)
+        if found is None and workspace.options.tag_omits_unknown:
+            continue
         untag = bool(entry.get("untag"))
         if found is not None and untag:
             workspace.remove_tag(found, tag_id, call.now)
@@ -147,9 +146,14 @@ def list_ticket_types(workspace: Workspace, _: Call) -> Answer:
     return ok({"type": "list", "data": listed})
 
 
-def list_ticket_states(_: Workspace, __: Call) -> Answer:
-    """GET /ticket_states."""
-    return ok({"type": "list", "data": [threads.ticket_state(state_id) for state_id, _ in TICKET_STATES]})
+def list_ticket_states(workspace: Workspace, _: Call) -> Answer:
+    """GET /ticket_states: each with the types that have it."""
+    listed = []
+    for state in TICKET_STATES.values():
+        types = [threads.ticket_type(workspace, type_id) for type_id in state.types]
+        named = {"type": "list", "data": types}
+        listed.append({**threads.ticket_state(state.id), "archived": False, "ticket_types": named})
+    return ok({"type": "list", "data": listed})
 
 
 def list_conversation_attributes(workspace: Workspace, _: Call) -> Answer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from intercom_bulk.sandbox.population import SUBSCRIPTIONS
+
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.records import Company, Contact, Record
     from intercom_bulk.sandbox.workspace import Workspace
@@ -99,12 +101,16 @@ def contact(workspace: Workspace, one: Contact) -> dict[str, Any]:
         "notes": _short(f"{path}/notes", [("note", str(note[0]), f"/notes/{note[0]}") for note in one.notes]),
         "companies": _short(f"{path}/companies", [("company", one_, f"/companies/{one_}") for one_ in one.companies]),
         "social_profiles": {"type": "list", "data": []},
-        "opted_out_subscription_types": _short(f"{path}/subscriptions", []),
-        "opted_in_subscription_types": _short(
-            f"{path}/subscriptions",
-            [("subscription", known, f"/subscription_types/{known}") for known in one.subscriptions],
-        ),
+        "opted_out_subscription_types": _subscriptions(one, "opt_out"),
+        "opted_in_subscription_types": _subscriptions(one, "opt_in"),
     }
+
+
+def _subscriptions(one: Contact, consent: str) -> dict[str, Any]:
+    known = [known for known in one.subscriptions if SUBSCRIPTIONS[known][1] == consent]
+    return _short(
+        f"/contacts/{one.id}/subscriptions", [("subscription", each, f"/subscription_types/{each}") for each in known]
+    )
 
 
 def _short(url: str, entries: list[tuple[str, str, str]]) -> dict[str, Any]:
@@ -124,11 +130,12 @@ def company(workspace: Workspace, one: Company) -> dict[str, Any]:
         "created_at": one.created_at,
         "updated_at": one.updated_at,
         "last_request_at": one.last_request_at,
-        "monthly_spend": 0,
         "session_count": 0,
         "user_count": one.user_count,
         "tags": tags(workspace, one),
         "segments": {"type": "segment.list", "segments": []},
         "plan": {"type": "plan", "id": "1", "name": one.plan} if one.plan else {},
         "custom_attributes": one.attributes,
+        "monthly_spend": 0,
+        **one.fields,
     }

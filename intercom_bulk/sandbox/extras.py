@@ -58,10 +58,20 @@ def list_deleted(workspace: Workspace, call: Call) -> Answer:
 
 
 def redact(workspace: Workspace, call: Call) -> Answer:
-    """POST /conversations/redact: blank one part for good."""
-    one, part_id = workspace.conversation(call.text("conversation_id")), call.text("conversation_part_id")
+    """POST /conversations/redact: blank one part, or the first message, for good."""
+    one, kind = workspace.conversation(call.text("conversation_id")), call.text("type")
+    if kind not in ("source", "conversation_part"):
+        raise Problem(400, "parameter_invalid", f"type '{kind}' is not valid", field="type")
+    part_id = call.text("source_id" if kind == "source" else "conversation_part_id")
+    if part_id in ([threads.source_id(one)] if kind == "source" else threads.seeded_part_ids(one)):
+        workspace.changing(one, call.now)
+        workspace.effect(one)
+        one.redacted |= {part_id}
+        return ok(threads.full_conversation(workspace, one))
     places = [place for place, part in enumerate(one.parts) if str(part.id) == part_id]
-    if not places or one.parts[places[0]].body is None:
+    if places and one.parts[places[0]].body is None:
+        raise Problem(400, "conversation_part_not_redactable", "Conversation part is not redactable")
+    if not places:
         message = "Conversation part or message not found"
         raise Problem(404, "conversation_part_or_message_not_found", message)
     workspace.changing(one, call.now)
@@ -83,6 +93,7 @@ def convert(workspace: Workspace, call: Call) -> Answer:
     made.type_id = type_id
     made.attributes = {**made.attributes, **(call.json.get("attributes") or {})}
     workspace.changing(made, call.now, created=True)
+    one.ticket = made.id
     workspace.tickets[made.id] = made
     return ok(threads.ticket(workspace, made))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from intercom_bulk.sandbox.population import TICKET_TYPES
 from intercom_bulk.sandbox.records import Company, Contact, Conversation, Ticket
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ __all__ = ["FIELDS", "Field", "find_field"]
 
 
 class Field(NamedTuple):
-    """`kind` is int, date, str, bool or ids (a tuple of ids, of which one has to match)."""
+    """`kind` is int, date, str, words (HTML, matched by words), bool or ids (of which one has to match)."""
 
     kind: str
     get: Callable[[Any], Any]
@@ -48,6 +49,20 @@ def _domain(record: Contact) -> str | None:
     return record.email.partition("@")[2] if record.email else None
 
 
+def _body(record: Conversation) -> str:
+    return f"<p>Hello, question {record.number}</p>"
+
+
+def _category(record: Ticket) -> str:
+    """The search has words of its own for the categories (OpenAPI 2.16, tickets/search)."""
+    shown = next(category for known, _, category in TICKET_TYPES if known == record.type_id)
+    return {"Customer": "request", "Back-office": "task", "Tracker": "tracker"}[shown]
+
+
+def _flag(name: str) -> Callable[[Any], bool]:
+    return lambda record: bool(record.fields.get(name))
+
+
 def _constant(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
@@ -74,7 +89,6 @@ _STATISTICS = [
     "time_to_first_close",
     "time_to_last_close",
     "median_time_to_reply",
-    "first_contact_reply_at",
     "first_assignment_at",
     "first_admin_reply_at",
     "last_assignment_at",
@@ -108,7 +122,10 @@ CONVERSATION: dict[str, Field] = {
     "statistics.count_reopens": Field("int", attrgetter("reopens")),
     "statistics.count_assignments": Field("int", attrgetter("assignments")),
     "statistics.count_conversation_parts": Field("int", _part_count),
-    **_empty("str", "source.id", "source.subject", "source.body", "source.url", "source.author.name"),
+    "statistics.first_contact_reply_at": Field("date", attrgetter("created_at")),
+    "source.body": Field("words", _body),
+    "source.subject": Field("str", _constant("")),
+    **_empty("str", "source.id", "source.url", "source.author.name"),
     **_empty("str", "source.author.email", "conversation_rating.remark", "conversation_rating.contact_id"),
     **_empty("str", "conversation_rating.admin_d", *(f"ai_agent.{name}" for name in _AI)),
     **_empty("int", "ai_agent.rating", *(f"conversation_rating.{name}" for name in _RATING)),
@@ -135,7 +152,7 @@ CONTACT: dict[str, Field] = {
     "segment_id": Field("ids", _constant(())),
     **{name: Field("date", _extra(name)) for name in (*_CONTACT_DATES, *_MOBILE_DATES)},
     **{name: Field("str", _extra(name)) for name in (*_CONTACT_TEXTS, *_MOBILE_TEXTS)},
-    **{name: Field("bool", _extra(name)) for name in _CONTACT_FLAGS},
+    **{name: Field("bool", _flag(name)) for name in _CONTACT_FLAGS},
     **{f"location.{name}": Field("str", _extra(name)) for name in ("country", "region", "city")},
 }
 
@@ -146,7 +163,7 @@ TICKET: dict[str, Field] = {
     "ticket_type_id": Field("str", attrgetter("type_id")),
     "title": Field("str", _attribute("_default_title_")),
     "description": Field("str", _attribute("_default_description_")),
-    "category": Field("str", _constant("request")),
+    "category": Field("str", _category),
     "contact_ids": Field("ids", attrgetter("contacts")),
     "teammate_ids": Field("ids", _teammates),
     "admin_assignee_id": Field("int", attrgetter("admin")),

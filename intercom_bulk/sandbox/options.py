@@ -74,11 +74,13 @@ class SandboxOptions:
     repeat_adds_part: bool = True
     untag_missing_404: bool = False
     tag_bumps_updated_at: bool = True
+    words_wake: bool = True
     unassigned_null: bool = False
     string_assignees: float = 0.0
     next_null: bool = False
     bad_query_500: bool = False
     check_sort_order: bool = False
+    tag_omits_unknown: bool = False
 
     # a search that misbehaves
     index_lag: float = 0.0
@@ -86,6 +88,10 @@ class SandboxOptions:
     repeat_cursor: int = 0
     offset_paging: bool = False
     page_504_over: int = 0
+
+    # the scroll over companies
+    scroll_page: int = 100
+    scroll_idle_s: float = 60.0
 
     # faults, each the share of requests it strikes
     fault_scope: str = "all"

@@ -5,12 +5,21 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.sandbox.records import Admin, Company, Contact, Conversation, TagMark, Ticket
+from intercom_bulk.sandbox.records import Admin, Company, Contact, Conversation, TagMark, Ticket, TicketState
 
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.options import SandboxOptions
 
-__all__ = ["ADMINS", "ATTRIBUTES", "OTHER_TEAMS", "TAGS", "TICKET_STATES", "TICKET_TYPES", "Population"]
+__all__ = [
+    "ADMINS",
+    "ATTRIBUTES",
+    "OTHER_TEAMS",
+    "SUBSCRIPTIONS",
+    "TAGS",
+    "TICKET_STATES",
+    "TICKET_TYPES",
+    "Population",
+]
 
 ADMINS = (("780", "Ann Archer"), ("781", "Ben Brook"), ("782", "Cleo Cray"), ("783", "Dan Dale"))
 OTHER_TEAMS = (("5017692", "Billing"), ("5017693", "Sales"))
@@ -27,8 +36,19 @@ ATTRIBUTES = {
     "company": {"industry": "string", "seats": "integer"},
     "ticket": {"_default_title_": "string", "_default_description_": "string", "severity": "string"},
 }
+SUBSCRIPTIONS = {"37846": ("Newsletters", "opt_out"), "37847": ("Product news", "opt_in")}
 TICKET_TYPES = (("95", "Bug report", "Customer"), ("96", "Internal task", "Back-office"))
-TICKET_STATES = (("8537", "submitted"), ("8538", "in_progress"), ("8539", "waiting_on_customer"), ("8540", "resolved"))
+_EVERY = ("95", "96")
+TICKET_STATES = {
+    "8537": TicketState("8537", "submitted", "Submitted", _EVERY),
+    "8538": TicketState("8538", "in_progress", "In progress", _EVERY),
+    "8539": TicketState("8539", "waiting_on_customer", "Waiting on customer", _EVERY),
+    "8540": TicketState("8540", "resolved", "Resolved", _EVERY),
+    "8541": TicketState("8541", "in_progress", "Escalated", ("95",)),
+    "8542": TicketState("8542", "in_progress", "Escalated", ("96",)),
+    "8543": TicketState("8543", "waiting_on_customer", "With the vendor", ("96",)),
+}
+"""By id. Two types may each have a state of their own with the same label."""
 _DAY = 86_400
 _EMPTY: dict[str, Any] = {}
 
@@ -67,6 +87,7 @@ class Population:
         made.team, made.admin = int(options.team_id), 0
         made.contacts = (contacts[number % len(contacts)],) if contacts else ()
         made.tags, made.attributes, made.parts = (), _EMPTY, ()
+        made.redacted, made.ticket = frozenset(), None
         made.seeded_parts = 600 if number <= options.long_threads else options.parts
         made.title, made.company, made.priority, made.read = None, None, "none", False
         made.first_close_at = made.last_close_at = made.closed_by = None
@@ -120,6 +141,7 @@ class Population:
         made.updated_at, made.last_request_at = made.created_at, made.created_at
         made.company_id, made.name, made.plan = f"company-{number}", f"Company {number}", None
         made.user_count, made.tags, made.attributes, made.effects = 1 + number % 7, (), _EMPTY, 0
+        made.fields, made.notes = _EMPTY, ()
         return made
 
     def tickets(self, contacts: list[str]) -> dict[int, Ticket]:
@@ -133,7 +155,7 @@ class Population:
         made.id, made.number, made.ticket_number = 600 + number * 7, number, str(number)
         made.created_at = made.updated_at = at
         made.contacts = (contacts[number % len(contacts)],) if contacts else ()
-        made.type_id, made.state_id = TICKET_TYPES[number % 2][0], TICKET_STATES[0][0]
+        made.type_id, made.state_id = TICKET_TYPES[number % 2][0], next(iter(TICKET_STATES))
         made.admin, made.team, made.open, made.is_shared = 0, int(self.options.team_id), True, False
         made.snoozed_until, made.parts, made.tags, made.effects = None, (), (), 0
         made.attributes = {"_default_title_": f"Ticket {number}", "_default_description_": None}

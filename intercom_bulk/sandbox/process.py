@@ -104,9 +104,9 @@ class SandboxProcess:
         """Effects per item, of the items that had any."""
         return dict(self._ask("effects", resource=resource))
 
-    def digest(self) -> str:
-        """SHA-256 over the state of all conversations."""
-        return str(self._ask("digest")["digest"])
+    def digest(self, resource: str = "conversations") -> str:
+        """SHA-256 over the state of all conversations, contacts, companies or tickets."""
+        return str(self._ask("digest", resource=resource)["digest"])
 
     def stats(self) -> dict[str, Any]:
         """Requests, statuses, concurrency, connections, CPU seconds, memory, faults that struck."""

@@ -6,9 +6,12 @@ time zone. Everything outside the grammar is Problem 400 `parameter_invalid`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from html import unescape
+from operator import ge, gt, le, lt
 from typing import Any
 
 from intercom_bulk.sandbox.answers import Problem
@@ -26,9 +29,11 @@ _BY_KIND = {
     "int": frozenset({"=", "!=", "IN", "NIN", ">", "<", ">=", "<="}),
     "date": frozenset({"=", "!=", "IN", "NIN", ">", "<", ">=", "<="}),
     "str": frozenset({"=", "!=", "IN", "NIN", "~", "!~", "^", "$"}),
+    "words": frozenset({"=", "!=", "IN", "NIN", "~", "!~"}),
     "bool": frozenset({"=", "!=", "IN", "NIN"}),
     "ids": frozenset({"=", "!=", "IN", "NIN"}),
 }
+_MARKUP, _WORD = re.compile(r"<[^>]*>"), re.compile(r"\w+")
 _CONTACT_DATE = frozenset({"=", ">", "<"})
 _CONTACT_TAG = frozenset({"=", "!="})
 
@@ -130,6 +135,8 @@ def _leaf(name: str, operator: Any, value: Any, grammar: Grammar) -> Filter:
     wanted = [_coerce(one, field, name) for one in value] if many else _coerce(value, field, name)
     if contact_date:
         return _scan(_day_test(field.get, operator, wanted, grammar.zone))
+    if field.kind == "words":
+        return _scan(_words_test(field.get, operator, wanted))
     if field.kind == "ids":
         return _scan(_ids_test(field.get, operator, wanted))
     found = _scalar(field.get, operator, wanted, inclusive=grammar.gt_inclusive)
@@ -183,16 +190,10 @@ def _scalar(get: Callable[[Any], Any], operator: str, wanted: Any, *, inclusive:
 def _compare(get: Callable[[Any], Any], more: bool, wanted: Any, *, equal: bool) -> Filter:  # noqa: FBT001
     if wanted is None:
         raise _invalid("comparisons need a number")
-    if more:
-        least = wanted if equal else wanted + 1
-        return Filter(
-            lambda record: (value := get(record)) is not None and value >= least,
-            lambda records: [record for record in records if (value := get(record)) is not None and value >= least],
-        )
-    most = wanted if equal else wanted - 1
+    beyond = (ge if equal else gt) if more else (le if equal else lt)
     return Filter(
-        lambda record: (value := get(record)) is not None and value <= most,
-        lambda records: [record for record in records if (value := get(record)) is not None and value <= most],
+        lambda record: (value := get(record)) is not None and beyond(value, wanted),
+        lambda records: [record for record in records if (value := get(record)) is not None and beyond(value, wanted)],
     )
 
 
@@ -207,6 +208,20 @@ def _text_test(get: Callable[[Any], Any], operator: str, wanted: str) -> Test:
     if operator == "^":
         return lambda record: text(record).startswith(wanted)
     return lambda record: text(record).endswith(wanted)
+
+
+def _words_test(get: Callable[[Any], Any], operator: str, wanted: Any) -> Test:
+    """`=` looks for a word, `~` for a text, in what a reader sees of the HTML."""
+
+    def seen(record: Any) -> str:
+        return " ".join(unescape(_MARKUP.sub(" ", get(record) or "")).split()).casefold()
+
+    if operator in ("~", "!~"):
+        text, absent = str(wanted).casefold(), operator == "!~"
+        return lambda record: (text in seen(record)) != absent
+    words = {str(one).casefold() for one in (wanted if isinstance(wanted, list) else [wanted])}
+    absent = operator in ("!=", "NIN")
+    return lambda record: words.isdisjoint(_WORD.findall(seen(record))) == absent
 
 
 def _ids_test(get: Callable[[Any], tuple[str, ...]], operator: str, wanted: Any) -> Test:

@@ -6,9 +6,9 @@ is therefore a true picture of it at one moment, which is what a lagging search 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-__all__ = ["Admin", "Company", "Contact", "Conversation", "Part", "Record", "TagMark", "Ticket"]
+__all__ = ["Admin", "Company", "Contact", "Conversation", "Part", "Record", "TagMark", "Ticket", "TicketState"]
 
 
 class TagMark(NamedTuple):
@@ -43,6 +43,15 @@ class Admin(NamedTuple):
     team_ids: tuple[int, ...]
 
 
+class TicketState(NamedTuple):
+    """`types`: the ids of the ticket types that have it."""
+
+    id: str
+    category: str
+    label: str
+    types: tuple[str, ...]
+
+
 class Record:
     """What every searchable thing has. `effects` counts what the API did to it."""
 
@@ -56,7 +65,7 @@ class Record:
     attributes: dict[str, Any]
     effects: int
 
-    def snapshot(self) -> Record:
+    def snapshot(self) -> Self:
         """The record as it is now; later changes do not reach it."""
         twin = object.__new__(type(self))
         for owner in type(self).__mro__:
@@ -73,7 +82,10 @@ class Record:
 
 
 class Conversation(Record):
-    """`id` is an int inside and a string outside; assignees are 0 where there is none."""
+    """`id` is an int inside and a string outside; assignees are 0 where there is none.
+
+    `redacted`: ids of the first message and of seeded parts. `ticket`: what it was converted into.
+    """
 
     __slots__ = (
         "admin",
@@ -86,11 +98,13 @@ class Conversation(Record):
         "parts",
         "priority",
         "read",
+        "redacted",
         "reopens",
         "seeded_parts",
         "snoozed_until",
         "state",
         "team",
+        "ticket",
         "title",
         "waiting_since",
     )
@@ -108,6 +122,8 @@ class Conversation(Record):
     seeded_parts: int
     priority: str
     read: bool
+    redacted: frozenset[str]
+    ticket: int | None
     snoozed_until: int | None
     state: str
     title: str | None
@@ -159,11 +175,13 @@ class Contact(Record):
 class Company(Record):
     """A company; `company_id` is the customer's own id of it and never changes."""
 
-    __slots__ = ("company_id", "last_request_at", "name", "plan", "user_count")
+    __slots__ = ("company_id", "fields", "last_request_at", "name", "notes", "plan", "user_count")
 
     company_id: str
+    fields: dict[str, Any]
     last_request_at: int | None
     name: str
+    notes: tuple[tuple[int, int, str, str], ...]
     plan: str | None
     user_count: int
 

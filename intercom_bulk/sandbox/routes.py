@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intercom_bulk.sandbox import companies, contacts, conversations, directory, extras, searching, tickets
+from intercom_bulk.sandbox import companies, contacts, conversations, directory, extras, notes, searching, tickets
 from intercom_bulk.sandbox.answers import Answer, Call
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ _TABLE: dict[str, Handler] = {
     "read GET /contacts/*/tags": contacts.list_contact_tags,
     "write POST /contacts/*/tags": contacts.tag_contact,
     "write DELETE /contacts/*/tags/*": contacts.untag_contact,
-    "read GET /contacts/*/notes": contacts.list_notes,
-    "write POST /contacts/*/notes": contacts.add_note,
+    "read GET /contacts/*/notes": notes.list_contact_notes,
+    "write POST /contacts/*/notes": notes.add_contact_note,
     "read GET /contacts/*/companies": contacts.list_contact_companies,
     "write POST /contacts/*/companies": contacts.attach_company,
     "write DELETE /contacts/*/companies/*": contacts.detach_company,
@@ -81,6 +81,8 @@ _TABLE: dict[str, Handler] = {
     "read GET /companies/*": companies.get_company,
     "write PUT /companies/*": companies.put_company,
     "write DELETE /companies/*": companies.delete_company,
+    "read GET /companies/*/notes": notes.list_company_notes,
+    "write POST /companies/*/notes": notes.add_company_note,
     "search POST /tickets/search": searching.search_tickets,
     "read GET /tickets/*": tickets.get_ticket,
     "write PUT /tickets/*": tickets.put_ticket,

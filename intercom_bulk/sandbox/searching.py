@@ -108,7 +108,7 @@ def _answer(
     options, listing, index = workspace.options, _LISTINGS[resource], workspace.indexes[resource]
     if options.page_504_over and size > options.page_504_over:
         return html(504, "Gateway Time-out")
-    filter_ = _without_archived(filter_) if resource == "contacts" else filter_
+    filter_ = _present(filter_) if resource == "contacts" else filter_
     view = index.view(name, filter_, _sort_key(order), call.now, stable=order.stable)
     page, keys, more = _page(view, cursor, size, order, by_offset=options.offset_paging)
     records = [index.seen(key[1], call.now) for key in keys]
@@ -124,12 +124,17 @@ def _answer(
     return ok({"type": listing.list_type, listing.list_key: listed, "total_count": total, "pages": pages})
 
 
-def _without_archived(filter_: Filter) -> Filter:
+def _present(filter_: Filter) -> Filter:
+    """Contacts that are archived, or were merged into another one, are in no search and no list."""
     return Filter(
-        lambda record: not record.archived and filter_.test(record),
-        lambda records: filter_.select([record for record in records if not record.archived]),
+        lambda record: _is_present(record) and filter_.test(record),
+        lambda records: filter_.select([record for record in records if _is_present(record)]),
         filter_.ids,
     )
+
+
+def _is_present(record: Any) -> bool:
+    return not record.archived and record.merged_into is None
 
 
 def _grammar(workspace: Workspace, record_type: type[Record]) -> Grammar:

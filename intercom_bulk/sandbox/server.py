@@ -166,9 +166,13 @@ class Sandbox:
         """Effects per item, of the items that had any."""
         return self._ask(lambda: self.app.workspace.effects(resource))
 
-    def digest(self) -> str:
-        """SHA-256 over the state of all conversations."""
-        return self._ask(lambda: self.app.workspace.digest())
+    def states(self, resource: str = "conversations") -> dict[str, dict[str, Any]]:
+        """What the digest covers, by id."""
+        return self._ask(lambda: self.app.workspace.states(resource))
+
+    def digest(self, resource: str = "conversations") -> str:
+        """SHA-256 over the state of all conversations, contacts, companies or tickets."""
+        return self._ask(lambda: self.app.workspace.digest(resource))
 
     def stats(self) -> dict[str, Any]:
         """Requests, statuses, concurrency, connections, CPU seconds, memory, faults that struck."""

@@ -15,6 +15,8 @@ __all__ = [
     "PART_CAP",
     "conversation",
     "full_conversation",
+    "seeded_part_ids",
+    "source_id",
     "ticket",
     "ticket_part",
     "ticket_state",
@@ -24,6 +26,7 @@ __all__ = [
 PART_CAP = 500
 _NO_LINKS: dict[str, Any] = {"type": "list", "data": [], "total_count": 0, "has_more": False}
 _CHANNEL = {"initial": "messenger", "current": "messenger"}
+_DELETED = "<p><i>This message was deleted</i></p>"
 _NOBODY = {"type": "nobody_admin", "id": None}
 
 
@@ -55,10 +58,10 @@ def conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
         "team_assignee_id": _assignee(workspace, one.team, number),
         "source": {
             "type": "conversation",
-            "id": str(400_000_000 + number),
+            "id": source_id(one),
             "delivered_as": "customer_initiated",
             "subject": "",
-            "body": f"<p>Hello, question {number}</p>",
+            "body": _DELETED if source_id(one) in one.redacted else f"<p>Hello, question {number}</p>",
             "author": {
                 "type": "user",
                 "id": author,
@@ -67,7 +70,7 @@ def conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
             },
             "attachments": [],
             "url": None,
-            "redacted": False,
+            "redacted": source_id(one) in one.redacted,
         },
         "contacts": contact_links(workspace, one.contacts),
         "first_contact_reply": {"created_at": one.created_at, "type": "conversation", "url": None},
@@ -91,7 +94,7 @@ def conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
         "conversation_rating": None,
         "custom_attributes": one.attributes,
         "topics": {},
-        "ticket": None,
+        "ticket": None if one.ticket is None else {"type": "ticket", "id": str(one.ticket)},
         "linked_objects": _NO_LINKS,
         "ai_agent": None,
         "ai_agent_participated": False,
@@ -99,6 +102,16 @@ def conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
         "channel": _CHANNEL,
         "external_references": [],
     }
+
+
+def source_id(one: Conversation) -> str:
+    """The id of the first message."""
+    return str(400_000_000 + one.number)
+
+
+def seeded_part_ids(one: Conversation) -> list[str]:
+    """The ids of the parts that it was made with."""
+    return [f"{1_000_000 + one.number}{place:03d}" for place in range(one.seeded_parts)]
 
 
 def full_conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
@@ -119,15 +132,19 @@ def full_conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]
 
 def _seeded_part(one: Conversation, place: int) -> dict[str, Any]:
     author = one.contacts[0] if one.contacts else "0"
-    return _part_document(
-        part_id=f"{1_000_000 + one.number}{place:03d}",
+    part_id = f"{1_000_000 + one.number}{place:03d}"
+    redacted = part_id in one.redacted
+    document = _part_document(
+        part_id=part_id,
         kind="comment",
-        body=f"<p>Line {place + 1}</p>",
+        body=_DELETED if redacted else f"<p>Line {place + 1}</p>",
         at=one.created_at + 30 * (place + 1),
         author={"type": "user", "id": author, "name": None, "email": None},
         assigned_to=None,
         state="open",
     )
+    document["redacted"] = redacted
+    return document
 
 
 def _part(workspace: Workspace, part: Part) -> dict[str, Any]:
@@ -138,7 +155,7 @@ def _part(workspace: Workspace, part: Part) -> dict[str, Any]:
     document = _part_document(
         part_id=str(part.id),
         kind=part.kind,
-        body=part.body,
+        body=_as_html(part.body),
         at=part.at,
         author={
             "type": part.author_type,
@@ -186,16 +203,20 @@ def _part_document(
     }
 
 
+def _as_html(body: str | None) -> str | None:
+    """Text comes back in a paragraph (OpenAPI 2.16, examples of notes and replies)."""
+    return body if body is None or body.startswith("<") else f"<p>{body}</p>"
+
+
 def ticket_state(state_id: str) -> dict[str, Any]:
     """A ticket state."""
-    category = dict(TICKET_STATES)[state_id]
-    label = category.replace("_", " ").capitalize()
+    state = TICKET_STATES[state_id]
     return {
         "type": "ticket_state",
         "id": state_id,
-        "category": category,
-        "internal_label": label,
-        "external_label": label,
+        "category": state.category,
+        "internal_label": state.label,
+        "external_label": state.label,
     }
 
 
@@ -215,7 +236,10 @@ def ticket_type(workspace: Workspace, type_id: str) -> dict[str, Any]:
         "updated_at": workspace.population.now - 90 * 86_400,
         "is_internal": category == "Back-office",
         "ticket_type_attributes": {"type": "list", "ticket_type_attributes": []},
-        "ticket_states": {"type": "list", "data": [ticket_state(state_id) for state_id, _ in TICKET_STATES]},
+        "ticket_states": {
+            "type": "list",
+            "data": [ticket_state(one.id) for one in TICKET_STATES.values() if type_id in one.types],
+        },
     }
 
 
@@ -223,7 +247,7 @@ def ticket_part(workspace: Workspace, part: Part) -> dict[str, Any]:
     """One entry of a ticket's history."""
     document = _part(workspace, part)
     document["type"] = "ticket_part"
-    document["ticket_state"] = dict(TICKET_STATES).get(part.state, "submitted")
+    document["ticket_state"] = TICKET_STATES[part.state].category if part.state in TICKET_STATES else "submitted"
     document["previous_ticket_state"] = None
     for name in ("notified_at", "email_message_metadata", "state", "tags", "event_details", "metadata"):
         del document[name]

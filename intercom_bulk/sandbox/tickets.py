@@ -23,12 +23,14 @@ def get_ticket(workspace: Workspace, call: Call) -> Answer:
 def put_ticket(workspace: Workspace, call: Call) -> Answer:
     """PUT /tickets/{id}: attributes, state, assignee, open, snoozed_until, is_shared."""
     one, body = workspace.ticket(call.ids[0]), call.json
-    _check(workspace, call)
+    _check(workspace, one, call)
     workspace.changing(one, call.now)
     workspace.effect(one)
     one.updated_at = int(call.now)
     if "ticket_attributes" in body:
-        one.attributes = {**one.attributes, **(body["ticket_attributes"] or {})}
+        merged = {**one.attributes, **(body["ticket_attributes"] or {})}
+        kept = {name: value for name, value in merged.items() if value is not None or name.startswith("_default_")}
+        one.attributes = kept
     if "ticket_state_id" in body:
         one.state_id = str(body["ticket_state_id"])
         author = str(body.get("admin_id") or workspace.options.admin_id)
@@ -47,9 +49,10 @@ def put_ticket(workspace: Workspace, call: Call) -> Answer:
     return ok(threads.ticket(workspace, one))
 
 
-def _check(workspace: Workspace, call: Call) -> None:
+def _check(workspace: Workspace, one: Ticket, call: Call) -> None:
     body = call.json
-    if "ticket_state_id" in body and str(body["ticket_state_id"]) not in dict(TICKET_STATES):
+    state = TICKET_STATES.get(str(body.get("ticket_state_id")))
+    if "ticket_state_id" in body and (state is None or one.type_id not in state.types):
         message = "Ticket state id is not valid or is not associated with the ticket type"
         raise Problem(400, "ticket_state_id_invalid", message)
     author, assignee = body.get("admin_id"), str(body.get("assignee_id", "0"))

@@ -18,7 +18,8 @@ from intercom_bulk.sandbox.answers import Problem
 from intercom_bulk.sandbox.clock import SandboxClock
 from intercom_bulk.sandbox.index import Index
 from intercom_bulk.sandbox.population import ATTRIBUTES, OTHER_TEAMS, TAGS, Population
-from intercom_bulk.sandbox.records import Contact, Conversation, Part, Record, TagMark, Ticket
+from intercom_bulk.sandbox.records import Company, Contact, Conversation, Part, Record, TagMark, Ticket
+from intercom_bulk.sandbox.states import state_of
 
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.options import SandboxOptions
@@ -46,7 +47,7 @@ class Workspace:
         self.tags = dict(TAGS)
         self.attributes = {model: dict(kinds) for model, kinds in ATTRIBUTES.items()}
         self.deleted: list[tuple[str, int, bool]] = []
-        self.scroll: tuple[str, float, int] | None = None
+        self.scroll: tuple[str, float, list[Company]] | None = None
         self.zone = _zone(options.timezone)
         self._part_id = _PART_IDS
         self._tag_id = 900
@@ -172,26 +173,16 @@ class Workspace:
         here = {str(one.id): one.effects for one in self._resource(resource).values() if one.effects}
         return {**here, **self._removed.get(resource, {})}
 
-    def digest(self) -> str:
-        """SHA-256 over state, snoozed_until, assignees, tags, attributes, title and read of all conversations."""
-        total = hashlib.sha256()
-        for one in sorted(self.conversations.values(), key=lambda record: record.id):
-            total.update(orjson.dumps(self.state_of(one), option=orjson.OPT_SORT_KEYS))
-        return total.hexdigest()
+    def states(self, resource: str = "conversations") -> dict[str, dict[str, Any]]:
+        """What the digest covers, by id."""
+        return {str(one.id): state_of(one) for one in self._resource(resource).values()}
 
-    def state_of(self, one: Conversation) -> dict[str, Any]:
-        """What the digest covers."""
-        return {
-            "id": str(one.id),
-            "state": one.state,
-            "snoozed_until": one.snoozed_until,
-            "admin": one.admin,
-            "team": one.team,
-            "tags": sorted(mark.tag_id for mark in one.tags),
-            "attributes": one.attributes,
-            "title": one.title,
-            "read": one.read,
-        }
+    def digest(self, resource: str = "conversations") -> str:
+        """SHA-256 over the state of all of them."""
+        total = hashlib.sha256()
+        for _, state in sorted(self.states(resource).items()):
+            total.update(orjson.dumps(state, option=orjson.OPT_SORT_KEYS))
+        return total.hexdigest()
 
     # finding things
 
@@ -202,10 +193,13 @@ class Workspace:
             raise Problem(404, "not_found", "Resource Not Found")
         return found
 
-    def contact(self, segment: str) -> Contact:
-        """The contact of a path segment; 404 where it never was, 410 where it was merged."""
+    def contact(self, segment: str, *, archived: bool = False) -> Contact:
+        """The contact of a path segment; 404 where it never was, 410 where it was merged.
+
+        One that is archived is not found either, but by what may be done to it (`archived`).
+        """
         found = self.contacts.get(segment)
-        if found is None:
+        if found is None or (found.archived and not archived):
             raise Problem(404, "not_found", "User Not Found")
         if found.merged_into:
             link = f'</contacts/{found.merged_into}>; rel="canonical"'.encode()

@@ -6,17 +6,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import Gone, Rejected, UsageError
+from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.earlier import EarlierItems
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
 from intercom_bulk.updaters.launch import Arguments, Launch
+from intercom_bulk.updaters.lookup import Lookup
+from intercom_bulk.updaters.stepping import SteppedUndo, way_back
 from intercom_bulk.updaters.undo import UndoAction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import RunOptions
+    from intercom_bulk.runs.model import Action, RunOptions, StepRecord
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.updaters.base import IntercomBulkUpdater
@@ -25,9 +27,10 @@ __all__ = ["resume", "retry", "undo"]
 
 TOUCHED = (Status.DONE, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
 """What an undo looks at: what the run did, and what it may have done."""
+BEGUN = (*TOUCHED, Status.FAILED, Status.STAGED)
+"""Of a composite also what stopped between its steps."""
 RETRYABLE = (Status.FAILED, Status.NEEDS_REVIEW)
-FEW = 20
-"""Items of a retry that are read anew for one page of its source."""
+IN_DOUBT = (Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
 
 
 def resume(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
@@ -45,13 +48,12 @@ def undo(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
     """Take back what a run did. Raises `UsageError` before anything is sent where there is nothing to go by."""
     store = updater.workspace.store
     parent = _over(store, run_id, updater)
-    if updater.irreversible is not None:
-        raise UsageError(f"Run {run_id} cannot be undone: {updater.irreversible}")
-    _refuse_without_before(store, parent)
+    statuses = BEGUN if updater.step_updaters else TOUCHED
+    _refuse_without_before(store, parent, statuses)
     begun = _begun_undo(store, parent)
     if begun is not None:
         return resume(updater, begun.run_id, options)
-    return _follow(updater, _arguments(parent, options), run_id, "undo", TOUCHED, undoes=True)
+    return _follow(updater, _arguments(parent, options), run_id, "undo", statuses, undoes=True)
 
 
 def retry(updater: IntercomBulkUpdater, run_id: str, statuses: Sequence[Status], options: RunOptions) -> Run:
@@ -82,10 +84,19 @@ def _follow(
     undoes: bool,
     run_id: str | None = None,
 ) -> Run:
-    make_item = (_reversed if kind == "undo" else _as_meant) if undoes else partial(_anew, updater)
-    per_page = 500 if undoes else FEW
-    source = EarlierItems(updater.workspace.store, parent, statuses, make_item, per_page=per_page)
-    action = UndoAction(updater, timeout=arguments.timeout)
+    store, since = updater.workspace.store, None
+    backwards = _goes_back(store, parent, kind)
+    if undoes:
+        since = _began(store, parent)
+        source = EarlierItems(store, parent, statuses, _ways_back(updater, parent, again=kind != "undo"))
+    else:
+        lookup = Lookup(updater, timeout=arguments.timeout, workers=arguments.workers)
+        source = EarlierItems(store, parent, statuses, partial(_anew, lookup), per_page=lookup.per_page)
+    action: Action = (
+        SteppedUndo(updater, timeout=arguments.timeout, since=since, backwards=backwards)
+        if updater.step_updaters
+        else UndoAction(updater, timeout=arguments.timeout, since=since)
+    )
     return Launch(
         updater,
         arguments,
@@ -94,14 +105,51 @@ def _follow(
         parent=parent,
         make_source=lambda _: source,
         make_action=(lambda _: action) if undoes else None,
-        recorded={"statuses": [status.value for status in statuses], "undoes": undoes},
+        recorded={"statuses": [status.value for status in statuses], "undoes": undoes, "backwards": backwards},
     ).start()
 
 
-# -- from an outcome to an item
+def _goes_back(store: RunStore, parent: str, kind: str) -> bool:
+    """Whether the steps of a composite are taken last first: by an undo, not by the undo of that."""
+    was_back = bool(store.record(parent).parameters.get("backwards"))
+    return not was_back if kind == "undo" else was_back
 
 
-def _reversed(outcome: Outcome) -> Item:
+# -- from outcomes to items
+
+
+def _ways_back(
+    updater: IntercomBulkUpdater, parent: str, *, again: bool
+) -> Callable[[Sequence[Outcome]], Sequence[Item]]:
+    """What makes items of the outcomes of the run that is taken back; `again`: of an undo that is tried once more."""
+    if updater.step_updaters:
+        return partial(_stepped, updater.workspace.store, parent, same=again)
+    make_item = _as_meant if again else _way_back
+    return lambda outcomes: [make_item(outcome) for outcome in outcomes]
+
+
+def _stepped(store: RunStore, run_id: str, outcomes: Sequence[Outcome], *, same: bool) -> Sequence[Item]:
+    """Of a composite: an item for each that was begun, with the way back of its steps (or the `same` way again)."""
+    ledger = store.read(run_id)
+    try:
+        steps = ledger.steps(*(outcome.item_id for outcome in outcomes))
+    finally:
+        ledger.close()
+    known = ((outcome, steps.get(outcome.item_id, ())) for outcome in outcomes)
+    return [
+        _stepped_item(outcome, records, same=same)
+        for outcome, records in known
+        if same or outcome.status in TOUCHED or any(record.wrote for record in records)
+    ]
+
+
+def _stepped_item(outcome: Outcome, records: Sequence[StepRecord], *, same: bool) -> Item:
+    if not same and outcome.status in IN_DOUBT:
+        return _way_back(outcome)
+    return Item(outcome.item_id, effect=way_back(records, same=same))
+
+
+def _way_back(outcome: Outcome) -> Item:
     """The way back. What the run may have done without knowing is listed, never guessed."""
     effect = outcome.effect
     if outcome.status is not Status.DONE:
@@ -117,16 +165,18 @@ def _as_meant(outcome: Outcome) -> Item:
     return Item(outcome.item_id, effect=outcome.effect)
 
 
-def _anew(updater: IntercomBulkUpdater, outcome: Outcome) -> Item:
+def _anew(lookup: Lookup, outcomes: Sequence[Outcome]) -> list[Item]:
     """Read again what the first run could see: days may have passed, and an undo must bring back what was then."""
-    if outcome.effect is None:
-        return Item(outcome.item_id)
-    try:
-        return Item(outcome.item_id, updater.read_item(outcome.item_id))
-    except Gone as error:
-        return Item(outcome.item_id, skip=("gone", str(error)))
-    except Rejected:
-        return Item(outcome.item_id)
+    found = lookup.items([outcome.item_id for outcome in outcomes if outcome.effect is not None])
+    return [_once_more(outcome, found.get(outcome.item_id)) for outcome in outcomes]
+
+
+def _once_more(outcome: Outcome, found: Item | None) -> Item:
+    if outcome.code == "bad_id":
+        return Item(outcome.item_id, fail=(outcome.code, outcome.message or ""))
+    if found is None or found.fail is not None:
+        return Item(outcome.item_id, step=outcome.step)
+    return replace(found, step=outcome.step)
 
 
 # -- the run before
@@ -138,16 +188,27 @@ def _over(store: RunStore, run_id: str, updater: IntercomBulkUpdater) -> RunReco
     record = store.record(run_id)
     if record.title != type(updater).__name__:
         raise UsageError(f"Run {run_id} was made by {record.title}, and this is {type(updater).__name__}.")
+    made_with = record.parameters.get("made_with") or {}
+    if updater.step_updaters and made_with.get("steps") != updater.made_with["steps"]:
+        raise UsageError(f"Run {run_id} was made by a {record.title} with other steps: make it with the same ones.")
     return record
 
 
-def _refuse_without_before(store: RunStore, parent: RunRecord) -> None:
+def _began(store: RunStore, run_id: str) -> int | None:
+    """When the run began that is taken back; `run_id` may be an undo of it, which is tried again."""
+    record = store.record(run_id)
+    while record.parameters.get("undoes") and record.parent is not None:
+        record = store.record(record.parent)
+    return record.cutoff
+
+
+def _refuse_without_before(store: RunStore, parent: RunRecord, statuses: Sequence[Status]) -> None:
     ledger = store.read(parent.run_id)
     try:
         counts, known = ledger.counts(), ledger.with_before(Status.DONE)
     finally:
         ledger.close()
-    if not any(counts.get(status) for status in TOUCHED):
+    if not any(counts.get(status) for status in statuses):
         raise UsageError(f"Run {parent.run_id} changed nothing: there is nothing to undo.")
     if counts.get(Status.DONE) and not known:
         raise UsageError(
@@ -165,4 +226,4 @@ def _begun_undo(store: RunStore, parent: RunRecord) -> RunRecord | None:
 
 
 def _arguments(parent: RunRecord, options: RunOptions) -> Arguments:
-    return replace(Arguments.from_record(parent.parameters, options), max_items=None)
+    return replace(Arguments.from_record(parent.parameters, options), max_items=None, listed=None)

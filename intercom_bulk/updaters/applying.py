@@ -11,8 +11,11 @@ from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.model import Effect, Item, Receipt, Status
 from intercom_bulk.runs.plan import PlanReader, plain
 from intercom_bulk.sources import PlanSource, search_by_ids
+from intercom_bulk.updaters.door import lasting
 from intercom_bulk.updaters.holdouts import customer_wrote_at, leave_alone
+from intercom_bulk.updaters.lookup import BY_ID
 from intercom_bulk.updaters.planning import identity, workspace_id
+from intercom_bulk.updaters.stepping import NOTHING, effect_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
     from intercom_bulk.api.pages import Endpoint
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.model import Action
     from intercom_bulk.runs.plan import PlanEntry, PlanHeader
-    from intercom_bulk.updaters.action import UpdaterAction
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.launch import Arguments
     from intercom_bulk.updaters.planning import Launching
@@ -31,9 +34,6 @@ __all__ = ["apply"]
 FRESH = 60.0
 """Seconds for which a look at an item stands. An item that waited longer (a pause, a slow limit, another life of the
 run) is looked at again, by itself, before it is written to."""
-
-_BY_ID = frozenset({"conversations/search", "contacts/search", "tickets/search"})
-"""Searches that know `id IN` (OpenAPI 2.16). Items of the others are looked at one by one."""
 
 
 def apply(
@@ -61,7 +61,7 @@ def apply(
         checklist.remember(reader.find(_unsettled(updater, run.run_id)))
         return PlanSource(reader, checklist.look, per_page=min(150, where.max_per_page))
 
-    def make_action(inner: UpdaterAction) -> _PlannedAction:
+    def make_action(inner: Action) -> _PlannedAction:
         return _PlannedAction(inner, checklist)
 
     noted = {"plan": str(path.resolve()), "digest": reader.digest, "strict": strict}
@@ -89,7 +89,7 @@ class _Checklist:
         self._updater = updater
         self._where = where
         self._exclude = exclude
-        self._later = strict or where.path not in _BY_ID
+        self._later = strict or where.path not in BY_ID
         self._timeout = timeout
         self._planned: dict[str, PlanEntry] = {}
         self._seen_at: dict[str, float] = {}
@@ -113,13 +113,16 @@ class _Checklist:
         )
         return [self._judged(entry, found.get(entry.id)) for entry in entries]
 
-    def verify(self, item_id: str) -> None:
-        """Read one item and compare, unless that was done just now. Raises `LeftAlone` or `Gone`."""
+    def verify(self, item_id: str, step: int = 0) -> None:
+        """Read one item and compare, unless that was done just now. Raises `LeftAlone` or `Gone`.
+
+        `step`: those of a composite that come before it are done.
+        """
         now = self._updater.workspace.clock.monotonic()
         if now - self._seen_at.get(item_id, -FRESH) < FRESH:
             return
         try:
-            self._compare(self._planned[item_id], self._read(item_id))
+            self._compare(self._planned[item_id], self._read(item_id), step)
         except (LeftAlone, Gone):
             self.settled(item_id)
             raise
@@ -144,15 +147,21 @@ class _Checklist:
         with patience(self._timeout):
             return self._updater.workspace.get(f"{collection}/{segment(item_id)}")
 
-    def _compare(self, entry: PlanEntry, data: Mapping[str, Any]) -> None:
-        effect = self._updater.effect(dict(data))
+    def _compare(self, entry: PlanEntry, data: Mapping[str, Any], step: int = 0) -> None:
+        steps, planned = self._updater.step_updaters, entry.effect
+        effect = effect_from(steps, dict(data), step) if steps else self._updater.effect(dict(data))
+        if steps and planned is not None:
+            planned = Effect.of([*(NOTHING,) * step, *planned.parts[step:]])
+            if not planned.is_known:
+                effect = planned = None
         if effect is not None and effect.is_done:
             raise LeftAlone("It already is as this run would leave it.", code="already_done")
-        reason = _moved(entry, effect, data)
+        # What it appends does not show, and so nothing at all may have changed: until the first step changes it.
+        reason = _moved(entry, planned, None if self._updater.appends and not step else effect, data)
         if reason is not None:
             raise ChangedSince(reason, code="moved")
         leave_alone(self._updater, self._exclude, dict(data))
-        if effect is not None and entry.after is not None and plain(effect.after) != entry.after:
+        if effect is not None and planned is not None and plain(effect.after) != plain(planned.after):
             raise UsageError(
                 f"{type(self._updater).__name__} would no longer write what the plan says (item {entry.id}): make it"
                 " with the same arguments, or make a new plan."
@@ -162,12 +171,13 @@ class _Checklist:
 class _PlannedAction:
     """`UpdaterAction` for the items of a plan: none is written to that was not seen to be as planned."""
 
-    max_batch = 1
-
-    def __init__(self, inner: UpdaterAction, checklist: _Checklist) -> None:
+    def __init__(self, inner: Action, checklist: _Checklist) -> None:
         self._inner = inner
-        self.idempotent = inner.idempotent
+        self.max_batch, self.steps = inner.max_batch, inner.steps
         self._checklist = checklist
+
+    def is_idempotent(self, item: Item) -> bool:
+        return self._inner.is_idempotent(item)
 
     def prepare(self) -> None:
         self._inner.prepare()
@@ -176,37 +186,45 @@ class _PlannedAction:
         return item.effect
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
-        return [self._one(item) for item in batch]
+        refused = {item.id: error for item in batch if (error := self._refused(item)) is not None}
+        fit = [item for item in batch if item.id not in refused]
+        done = dict(zip((item.id for item in fit), self._inner.perform(fit) if fit else (), strict=True))
+        for item in fit:
+            if isinstance(done[item.id], Receipt) and self._is_last(item):
+                self._checklist.settled(item.id)
+        return [refused.get(item.id) or done[item.id] for item in batch]
 
     def already_done(self, item: Item) -> bool | None:
         return self._inner.already_done(item)
 
-    def _one(self, item: Item) -> Receipt | Exception:
+    @staticmethod
+    def _is_last(item: Item) -> bool:
+        return item.effect is None or item.effect.next_step(item.step + 1) is None
+
+    def _refused(self, item: Item) -> Exception | None:
+        """Why the item is not to be written to."""
         try:
-            self._checklist.verify(item.id)
+            self._checklist.verify(item.id, item.step)
+        except (LeftAlone, Gone, UsageError) as error:
+            return error
         except Transient as error:
             # Only a read went wrong: nothing is in doubt.
             return Transient(str(error), sent=False, code=error.code, status=error.status, request_id=error.request_id)
-        result = self._inner.perform([item])[0]
-        if isinstance(result, Receipt):
-            self._checklist.settled(item.id)
-        return result
+        return None
 
 
 def _item(entry: PlanEntry) -> Item:
-    if entry.before is None or entry.after is None:
-        return Item(entry.id)
-    return Item(entry.id, effect=Effect(entry.before, entry.after))
+    return Item(entry.id, effect=entry.effect)
 
 
-def _moved(entry: PlanEntry, effect: Effect | None, data: Mapping[str, Any]) -> str | None:
+def _moved(entry: PlanEntry, planned: Effect | None, effect: Effect | None, data: Mapping[str, Any]) -> str | None:
     """Why an item no longer is the one that was planned; None: it is."""
-    if effect is None or entry.before is None:
+    if effect is None or planned is None:
         # Which fields matter is not known, so any change counts.
         return "It was changed since the plan was made." if data.get("updated_at") != entry.updated_at else None
-    now = plain(effect.before)
-    if now != entry.before:
-        names = sorted(name for name in {*now, *entry.before} if now.get(name) != entry.before.get(name))
+    now, then = plain(effect.before), plain(planned.before)
+    if now != then:
+        names = sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
         return f"It was changed since the plan was made: {', '.join(names)}."
     wrote_at = customer_wrote_at(data)
     if wrote_at is not None and wrote_at > (entry.customer_wrote_at or 0):
@@ -216,7 +234,7 @@ def _moved(entry: PlanEntry, effect: Effect | None, data: Mapping[str, Any]) -> 
 
 def _check_maker(updater: IntercomBulkUpdater, header: PlanHeader) -> None:
     name, made_with = identity(updater)
-    if name != header.updater:
+    if name != lasting(header.updater):
         raise UsageError(f"This plan was made by {header.updater}, not by {name}: apply it with that one.")
     if made_with != header.made_with:
         wrong = sorted(

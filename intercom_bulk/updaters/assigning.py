@@ -80,17 +80,13 @@ class Assigner(ConversationUpdater):
         for kind, field in differ.items():
             self._assign(item_id, kind, before[field])
         if before.get("state") == "closed":
-            self._turn(item_id, "close")
+            self._change(item_id, "closed", None)
         elif after.get("state") == "closed" and "state" in before and not differ:
-            self._turn(item_id, "open")
+            self._change(item_id, "open", None)
 
     def _assign(self, item_id: str, kind: str, assignee: int) -> dict[str, Any]:
         body = {"message_type": "assignment", "type": kind, "admin_id": self.admin_id, "assignee_id": str(assignee)}
         return self.request("POST", f"conversations/{segment(item_id)}/parts", json=body)
-
-    def _turn(self, item_id: str, message_type: str) -> None:
-        body = {"message_type": message_type, "type": "admin", "admin_id": self.admin_id}
-        self.request("POST", f"conversations/{segment(item_id)}/parts", json=body)
 
     def _id(self, kind: str) -> int:
         """Looked up once. Raises `UnknownNameError`."""

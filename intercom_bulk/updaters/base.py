@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
-from intercom_bulk.api.query import checked
 from intercom_bulk.api.resend import is_read
 from intercom_bulk.errors import ApiError, UsageError
 from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
@@ -22,12 +21,14 @@ from intercom_bulk.updaters.again import resume, undo
 from intercom_bulk.updaters.calls import current_call
 from intercom_bulk.updaters.holdouts import of_recent_words
 from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
+from intercom_bulk.updaters.searching import prepared
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
+    from intercom_bulk.api.expression import Expression
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.plan import PlanFile
     from intercom_bulk.runs.preview import Preview
@@ -66,7 +67,19 @@ class IntercomBulkUpdater(ABC):
     process died, and does not show the action, is sent again instead of left for review. It speaks of the
     `perform_action` beside it: a subclass that overrides that has to say it anew."""
     irreversible: str | None = None
-    """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`."""
+    """What of the action cannot be undone, and why, in a sentence; None: all of it can, by `restore()`. A run that
+    writes is refused unless the updater was made with `irreversible=True`."""
+    accepts_irreversible = False
+    appends = False
+    """Whether the action adds something that a search result does not show (a note, a reply): an item of a plan must
+    then not have changed at all when the plan is applied, or the same words would be written twice."""
+    max_batch: int = 1
+    """Items that `perform_batch()` takes in one call."""
+    step_updaters: Sequence[IntercomBulkUpdater] = ()
+    """Of a composite: who does its steps, in their order."""
+    step_name: str | None = None
+    """What a composite calls it, of which it is a step."""
+    _owner: IntercomBulkUpdater | None = None
     writes_apart = False
     """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
 
@@ -78,10 +91,12 @@ class IntercomBulkUpdater(ABC):
         settings: Settings | None = None,
         region: str | None = None,
         base_url: str | None = None,
+        irreversible: bool = False,
     ) -> None:
         built = settings or Settings.build(
             access_token=access_token, admin_id=admin_id, region=region, base_url=base_url
         )
+        self.accepts_irreversible = irreversible
         self._settings = built
         self._workspace: Workspace | None = None
         self._admin_id = built.admin_id
@@ -100,6 +115,8 @@ class IntercomBulkUpdater(ABC):
     @property
     def admin_id(self) -> str:
         """The admin to act as."""
+        if self._owner is not None:
+            return self._owner.admin_id
         if self._admin_id is None:
             self._admin_id = self.workspace.directory.admin_id()
         return self._admin_id
@@ -108,6 +125,16 @@ class IntercomBulkUpdater(ABC):
     def admin_id(self, value: str | int | None) -> None:
         self._admin_id = None if value is None else str(value)
 
+    def belong_to(self, owner: IntercomBulkUpdater, name: str | None = None) -> None:
+        """Be a step of another updater, by this name: use its connection and its admin."""
+        self._owner, self.step_name = owner, name
+        self.access_token, self.base_url, self.inbox_id = owner.access_token, owner.base_url, owner.inbox_id
+
+    @classmethod
+    def remade(cls, made_with: Mapping[str, Any]) -> Self:
+        """An updater as it was, from what a run's record says of it; `settings` may be among the arguments."""
+        return cls(**made_with)
+
     # -- what a subclass says
 
     @abstractmethod
@@ -115,12 +142,22 @@ class IntercomBulkUpdater(ABC):
         """Where to search: "conversations/search", "contacts/search", "companies/list", any paginated endpoint."""
 
     @abstractmethod
-    def get_search_query(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Intercom's query JSON for a search; the query string's parameters for a list."""
+    def get_search_query(self, *args: Any, **kwargs: Any) -> dict[str, Any] | Expression | str:
+        """An expression (`Q`) or its text; or Intercom's query JSON for a search, the query string for a list.
+
+        What Intercom cannot be asked of an expression is filtered here: see `compile_query`.
+        """
 
     @abstractmethod
     def perform_action(self, item_id: str, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Act on one item, best through `self.request`. Raise, or return None without a request, to say "failed"."""
+
+    def perform_batch(self, item_ids: Sequence[str], *args: Any, **kwargs: Any) -> Mapping[str, Exception | None]:
+        """Act on up to `max_batch` items in one call of `self.request`.
+
+        Says of each id None (done) or what went wrong with it, such as `Gone`. What it raises is every item's error.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no perform_batch().")
 
     def get_item_id(self, item: dict[str, Any]) -> str:
         """The id in a search result."""
@@ -133,6 +170,15 @@ class IntercomBulkUpdater(ABC):
         """
         del item
         return None
+
+    def with_fields(self, item: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A search result as it would be with these fields, which are named as `effect` names them."""
+        return {**item, **fields}
+
+    def as_left(self, item: dict[str, Any]) -> dict[str, Any]:
+        """A search result as the action leaves it: what the next one of several steps finds."""
+        effect = self.effect(item)
+        return item if effect is None else self.with_fields(item, effect.after)
 
     def should_process(self, item: dict[str, Any]) -> bool:
         """Whether to act on this search result: for what the search language cannot say. Asks nobody, costs nothing."""
@@ -169,6 +215,20 @@ class IntercomBulkUpdater(ABC):
 
     # -- what it gets
 
+    @property
+    def restores(self) -> bool:
+        """Whether `restore()` brings anything back: an undo without that is refused."""
+        return type(self).restore is not IntercomBulkUpdater.restore
+
+    @property
+    def run_began(self) -> int | None:
+        """What the run wrote lies after this second (epoch, by the server's clock), whichever process resumed it.
+
+        Known while an item is read back, and while one is undone: then it is of the run that is taken back.
+        """
+        call = current_call.get()
+        return None if call is None else call.since
+
     def request(
         self,
         method: str,
@@ -204,7 +264,7 @@ class IntercomBulkUpdater(ABC):
     def workspace(self) -> Workspace:
         """The connection, made on first use from the attributes as they are then."""
         if self._workspace is None:
-            self._workspace = self._connect()
+            self._workspace = self._connect() if self._owner is None else self._owner.workspace
         return self._workspace
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
@@ -356,8 +416,9 @@ class IntercomBulkUpdater(ABC):
         Itself a run: two requests an item; what was changed since is skipped and listed (`changed_since`). An undo of
         that run that was cut short is gone on with. Raises `UsageError`, with nothing sent, where there is no way back.
         """
-        if type(self).restore is IntercomBulkUpdater.restore:
-            raise UsageError(f"{type(self).__name__} cannot be undone: it has no restore().")
+        if not self.restores:
+            why = self.irreversible or f"{type(self).__name__} has no restore()."
+            raise UsageError(f"Run {run_id} cannot be undone: {why}")
         return undo(self, run_id, options or RunOptions())
 
     def bulk_process(
@@ -426,13 +487,22 @@ class IntercomBulkUpdater(ABC):
     def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
         """Where a run's items come from: the search, or an overridden `search_items()`."""
         if type(self).search_items is not IntercomBulkUpdater.search_items:
-            return IteratorSource(self.search_items(**accepted_keywords(self.search_items, keywords)))
+            found = self.search_items(**accepted_keywords(self.search_items, keywords))
+            return IteratorSource(found, told=f"search_items() of {type(self).__name__}")
         return self._search_source(150, keywords, cutoff, timeout)
 
     def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:
         where = self._endpoint()
         size = checked_per_page(per_page, where)
-        query = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
-        search = Search(where, checked(query) if where.style == "search" else query or {}, size)
-        client, attempts = self.workspace.client, self.workspace.reads
-        return SearchSource(client, attempts, search, item_id=self.get_item_id, cutoff=cutoff, timeout=timeout)
+        said = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
+        query, compiled = prepared(self.workspace, where, said, cutoff)
+        keep = compiled.keeps if compiled is not None and compiled.rest is not None else None
+        return SearchSource(
+            self.workspace.client,
+            self.workspace.reads,
+            Search(where, query, size),
+            item_id=self.get_item_id,
+            cutoff=cutoff,
+            timeout=timeout,
+            keep=keep,
+        )

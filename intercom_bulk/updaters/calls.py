@@ -27,9 +27,13 @@ __all__ = ["Call", "current_call", "failure_of_error", "failure_of_value", "refu
 
 @dataclass(slots=True)
 class Call:
-    """What `self.request` did while one `perform_action` ran. `looking`: it is a read-back, which repeats itself."""
+    """What `self.request` did while one `perform_action` ran. `looking`: it is a read-back, which repeats itself.
+
+    `since`: the run began after this second (epoch, by the server's clock); None where that does not matter.
+    """
 
     looking: bool = False
+    since: int | None = None
     accepted: bool = False
     request_id: str | None = None
     error: ApiError | None = None

@@ -1,4 +1,4 @@
-"""Small changes that can be taken back: a title, the read mark, a tag taken off."""
+"""Small changes that can be taken back: a title, the read mark."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
 from intercom_bulk.runs.model import Effect
-from intercom_bulk.updaters.conversations import ConversationUpdater, TagAssigner
+from intercom_bulk.updaters.conversations import ConversationUpdater
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ReadMarker", "TitleSetter", "Untagger"]
-
-
-class Untagger(TagAssigner):
-    """Takes a tag, given by name or id, off conversations, contacts or tickets (`on`)."""
-
-    idempotent = True
-
-    def perform_action(self, item_id: str) -> dict[str, Any]:
-        return self._untag(item_id, self.tag_id)
-
-    def _changed(self, tags: set[str]) -> set[str]:
-        return tags - {self.tag_id}
+__all__ = ["ReadMarker", "TitleSetter"]
 
 
 class TitleSetter(ConversationUpdater):

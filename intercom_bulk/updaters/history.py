@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import RunBusy, UsageError
 from intercom_bulk.runs import report
+from intercom_bulk.runs.inputs import forget_inputs
 from intercom_bulk.runs.model import RunOptions, RunState, Status
+from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.settings import Settings, region_url
 from intercom_bulk.updaters import again
 from intercom_bulk.updaters.base import IntercomBulkUpdater
+from intercom_bulk.updaters.door import lasting
 from intercom_bulk.workspace import run_store, written
 
 if TYPE_CHECKING:
@@ -22,8 +26,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Outcome
-    from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.runs.model import Outcome, StepRecord
+    from intercom_bulk.runs.plan import PlanHeader
 
 __all__ = ["Runs", "StoredRun"]
 
@@ -40,6 +44,11 @@ class StoredRun:
     counts: Mapping[Status, int] = field(default_factory=dict)
     codes: Mapping[str, int] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """One line for people."""
+        told = [f"{self.counts[status]:,} {_words(status)}" for status in Status if self.counts.get(status)]
+        return f"{self.record}; {', '.join(told) or 'no items'}"
+
 
 class Runs:
     """The history under one home folder (None: `INTERCOM_BULK_HOME`). Looking at it needs no token.
@@ -54,9 +63,10 @@ class Runs:
         self._home, url = (Path(home), None) if home is not None else found or Settings.home_from_env()
         self._store = run_store(self._home, url)
 
-    def list(self) -> list[RunRecord]:
-        """Every run, newest first."""
-        return sorted(self._store.records(), key=lambda record: record.created_at, reverse=True)
+    def list(self, *, resumable: bool | None = None) -> list[RunRecord]:
+        """Every run, newest first. `resumable`: only those that can be gone on with (False: only the others)."""
+        chosen = (one for one in self._store.records() if resumable is None or one.is_resumable == resumable)
+        return sorted(chosen, key=lambda record: record.created_at, reverse=True)
 
     def get(self, run_id: str) -> StoredRun:
         """How a run stands; its process may be working on it. Raises `UnknownRun`."""
@@ -74,6 +84,30 @@ class Runs:
             yield from ledger.outcomes(*map(Status, statuses))
         finally:
             ledger.close()
+
+    def steps(self, run_id: str, item_id: str) -> Sequence[StepRecord]:
+        """The steps of one item of a composite, in order, and what came of each; empty for other runs."""
+        ledger = self._store.read(run_id)
+        try:
+            return ledger.steps(item_id).get(item_id, ())
+        finally:
+            ledger.close()
+
+    def pause(self, run_id: str) -> None:
+        """Ask the process that works on a run to send nothing more until `unpause()`; what is in flight ends.
+
+        It hears this within a second, unless whoever reads its outcomes keeps it waiting. Raises `UsageError` where no
+        process works on the run, `UnknownRun`.
+        """
+        self._store.ask(run_id, Wish.PAUSE)
+
+    def unpause(self, run_id: str) -> None:
+        """Ask the process that holds a paused run to go on; see `pause()`. One that ended is resumed by `resume()`."""
+        self._store.ask(run_id, Wish.UNPAUSE)
+
+    def stop(self, run_id: str) -> None:
+        """Ask the process that works on a run to end it, resumable; see `pause()`. It is not waited for."""
+        self._store.ask(run_id, Wish.STOP)
 
     def resume(
         self, run_id: str, updater: IntercomBulkUpdater | None = None, *, options: RunOptions | None = None
@@ -103,6 +137,12 @@ class Runs:
         """A run that takes back what another did, newest first: see `IntercomBulkUpdater.undo`."""
         return (updater or self._updater_of(self._store.record(run_id))).undo(run_id, options=options)
 
+    def updater_for(self, plan: PlanHeader, *, irreversible: bool = False) -> IntercomBulkUpdater:
+        """The updater that a plan was made with, made again. Raises `UsageError` where that cannot be done."""
+        accepted = {"irreversible": True} if irreversible else {}
+        made = {"updater": plan.updater, "made_with": {**plan.made_with, **accepted}}
+        return self._updater_of(RunRecord(run_id="of this plan", title=plan.title, parameters=made))
+
     def export(self, run_id: str, path: str | PathLike[str], format: str = "csv") -> Path:
         """Write what happened to each item to a file, whole or not at all: "csv", "jsonl", or a "markdown" summary."""
         if format not in FORMATS:
@@ -120,17 +160,21 @@ class Runs:
     def prune(self, older_than_days: float = 90, *, resumable: bool = False) -> Sequence[str]:
         """Delete the files of runs that ended before that; their ids.
 
-        Runs that could be gone on with are kept unless `resumable`, and a run that somebody works on always.
+        Runs that could be gone on with are kept unless `resumable`, and a run that somebody works on always. Lists of
+        ids that no run has any more go with them, unless they are of today.
         """
         if older_than_days < 0:
             raise UsageError(f"older_than_days must be 0 or more, not {older_than_days}.")
         before = SYSTEM.time() - older_than_days * DAY
-        return tuple(
+        pruned = tuple(
             record.run_id
             for record in self.list()
             if record.state in FINISHED or (resumable and record.is_resumable)
             if (record.ended_at or record.updated_at) <= before and self._delete(record.run_id)
         )
+        lists = [record.parameters.get("listed") or {} for record in self.list()]
+        forget_inputs(self._home / "inputs", {str(one.get("digest")) for one in lists}, SYSTEM.time() - DAY)
+        return pruned
 
     def __repr__(self) -> str:
         return f"Runs({str(self._home)!r})"
@@ -158,11 +202,12 @@ class Runs:
             }
             made_with["settings"] = settings
         try:
-            made: IntercomBulkUpdater = cls(**made_with)
+            made = cls.remade(made_with)
         except (TypeError, UsageError) as error:
             raise UsageError(
                 f"{name} cannot be made again from the record of run {record.run_id} ({error}): pass updater=."
             ) from error
+        made.made_with = dict(record.parameters.get("made_with") or {})  # what became settings too: a plan compares it
         return made
 
     def _settings_for(self, made_with: Mapping[str, Any]) -> Settings:
@@ -175,8 +220,12 @@ class Runs:
         return replace(Settings.build(base_url=url, admin_id=admin_id), home=self._home)
 
 
+def _words(status: Status) -> str:
+    return {Status.STAGED: "not processed", Status.STARTED: "in flight"}.get(status, status.replace("_", " "))
+
+
 def _class_named(name: str, run_id: str) -> type[IntercomBulkUpdater]:
-    module, _, path = name.partition(":")
+    module, _, path = lasting(name).partition(":")
     advice = f"pass updater=, made as it was for run {run_id}."
     if not module or not path or module == "__main__" or "<locals>" in path:
         raise UsageError(f"{name or 'Its updater'} belongs to a script and cannot be made again: {advice}")
@@ -194,4 +243,4 @@ def _class_named(name: str, run_id: str) -> type[IntercomBulkUpdater]:
 def _collection(record: RunRecord) -> str:
     """What the items are, for the links into the inbox."""
     made_with = record.parameters.get("made_with") or {}
-    return str(made_with.get("on") or "conversations")
+    return str(record.parameters.get("collection") or made_with.get("on") or "conversations")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
+from intercom_bulk.updaters.names import collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,15 +16,20 @@ if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = [
+    "CUSTOMERS",
+    "TO_CUSTOMER",
     "check_sight",
     "customer_wrote_at",
     "leave_alone",
+    "name_of",
     "of_an_assignment",
     "of_recent_words",
     "of_words",
     "overrides",
 ]
 
+_MARKUP = re.compile("<[^>]*>")
+TO_CUSTOMER = "The text goes to the customer."
 CUSTOMERS = frozenset({"user", "lead", "contact"})
 SLA_OVER = frozenset({None, "hit", "cancelled"})
 """OpenAPI 2.16, `sla_applied`: "missed" is only said at a teammate's next reply, so a missed one still matters."""
@@ -37,6 +45,25 @@ def customer_wrote_at(item: Mapping[str, Any]) -> int | None:
     if ((source.get("author") or {}).get("type")) in CUSTOMERS:
         told.append(item.get("created_at"))
     return max((at for at in told if isinstance(at, int)), default=None)
+
+
+def name_of(item: Mapping[str, Any]) -> str | None:
+    """What people know an item by: its title, subject, first words, name or address; None where it tells none."""
+    source, attributes = item.get("source") or {}, item.get("ticket_attributes") or {}
+    told = (
+        item.get("title"),
+        attributes.get("_default_title_"),
+        source.get("subject"),
+        source.get("body"),
+        item.get("name"),
+        item.get("email"),
+    )
+    return next((words for words in map(_words, told) if words), None)
+
+
+def _words(text: object) -> str:
+    """Text without its HTML, on one line."""
+    return " ".join(unescape(_MARKUP.sub(" ", text)).split()) if isinstance(text, str) else ""
 
 
 def leave_alone(updater: IntercomBulkUpdater, exclude: Exclude | None, item: dict[str, Any]) -> None:
@@ -66,19 +93,21 @@ def overrides(updater: IntercomBulkUpdater, name: str) -> bool:
     return owner.__module__ != "intercom_bulk.updaters.base"
 
 
-def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None) -> None:
-    """Raises `UsageError` where a filter or a hold-out could not be applied: a guard that is off must not look on."""
+def check_sight(updater: IntercomBulkUpdater, exclude: Exclude | None, *, sees: bool = False) -> None:
+    """Raises `UsageError` where a filter or a hold-out could not be applied: a guard that is off must not look on.
+
+    `sees`: the items are looked up, whatever the search would yield.
+    """
     filters = overrides(updater, "should_process")
-    if overrides(updater, "search_items") and (filters or exclude is not None):
+    if not sees and overrides(updater, "search_items") and (filters or exclude is not None):
         wish = "should_process()" if filters else "exclude="
         raise UsageError(
             f"{wish} needs the items that a search finds, and search_items() of {type(updater).__name__} yields only"
             " ids: filter there instead."
         )
-    where = updater.get_search_endpoint()
-    path = where if isinstance(where, str) else where.path
-    if exclude is not None and path.strip("/").partition("/")[0] != "conversations":
-        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {path}.")
+    found = collection_of(updater)
+    if exclude is not None and found != "conversations":
+        raise UsageError(f"exclude= is for conversations, and {type(updater).__name__} searches {found}.")
 
 
 def of_recent_words(item: Mapping[str, Any], now: float) -> Iterable[str]:
@@ -97,7 +126,7 @@ def of_an_assignment(item: Mapping[str, Any]) -> Iterable[str]:
 def of_words(item: Mapping[str, Any], *, to_customer: bool) -> Iterable[str]:
     """What a body, a comment (`to_customer`) or an internal note causes beside."""
     if to_customer:
-        yield "The text goes to the customer."
+        yield TO_CUSTOMER
     if item.get("state") == "snoozed":
         yield "It is snoozed: this wakes it."
 

@@ -15,13 +15,20 @@ from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
+from intercom_bulk.runs.ids import Ids
+from intercom_bulk.runs.inputs import Input, InputReader
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import Plan, RunOptions
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
-from intercom_bulk.updaters.action import UpdaterAction
+from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
 from intercom_bulk.updaters.calls import refuse_netrc
-from intercom_bulk.updaters.holdouts import check_sight
+from intercom_bulk.updaters.door import lasting, lasting_name
+from intercom_bulk.updaters.holdouts import check_sight, overrides
+from intercom_bulk.updaters.listed import ListedItems
+from intercom_bulk.updaters.lookup import Lookup
+from intercom_bulk.updaters.names import collection_of
+from intercom_bulk.updaters.stepping import SteppedAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,13 +42,13 @@ __all__ = ["Arguments", "Launch", "constructor_arguments"]
 SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
 """Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
 
-_WAY = frozenset({"admin_id", "base_url", "region"})
+_WAY = frozenset({"admin_id", "base_url", "irreversible", "region"})
 _UNRECORDED = {"self", "access_token", "settings", "args", "kwargs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What a caller of `stream`, `start` or `bulk_process` said."""
+    """What a caller of `stream`, `start` or `bulk_process` said. `listed`: the list of ids in place of the search."""
 
     workers: int | None = None
     batch_size: int = 50
@@ -50,6 +57,7 @@ class Arguments:
     dry_run: bool = False
     options: RunOptions = field(default_factory=RunOptions)
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    listed: Input | None = None
 
     def __post_init__(self) -> None:
         """Raises `UsageError` for a number that cannot be meant."""
@@ -75,6 +83,7 @@ class Arguments:
             "max_items": self.max_items,
             "timeout": self.timeout,
             "exclude": self.options.exclude.to_record() if self.options.exclude is not None else None,
+            "listed": self.listed.to_record() if self.listed is not None else None,
         }
 
     @classmethod
@@ -82,7 +91,9 @@ class Arguments:
         names = ("keywords", "workers", "batch_size", "max_items", "timeout")
         exclude = options.exclude or Exclude.from_record(parameters.get("exclude"))
         options = replace(options, exclude=exclude)
-        return cls(options=options, **{name: parameters[name] for name in names if name in parameters})
+        listed = Input.from_record(parameters.get("listed"))
+        known = {name: parameters[name] for name in names if name in parameters}
+        return cls(options=options, listed=listed, **known)
 
 
 def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,12 +135,16 @@ class Launch:
         kind: str = "update",
         parent: str | None = None,
         make_source: Callable[[int], Source] | None = None,
-        make_action: Callable[[UpdaterAction], Action] | None = None,
+        make_action: Callable[[Action], Action] | None = None,
         recorded: Mapping[str, Any] | None = None,
     ) -> None:
+        arguments = _with_list(updater, arguments, is_new=kind == "update" and run_id is None)
         if kind == "update":
-            check_sight(updater, arguments.options.exclude)
-        refuse_netrc(updater.perform_action, updater.base_url)
+            check_sight(updater, arguments.options.exclude, sees=arguments.listed is not None)
+        if not (arguments.dry_run or run_id is not None or (recorded or {}).get("undoes")):
+            _refuse_irreversible(updater)
+        for one in updater.step_updaters or [updater]:
+            refuse_netrc(one.perform_action, updater.base_url)
         self._updater = updater
         self._arguments = arguments
         self._workspace = updater.workspace
@@ -201,7 +216,7 @@ class Launch:
         if earlier is None:
             return
         mine, theirs = _meaning(self._new_record().parameters), _meaning(earlier.parameters)
-        names = ["updater", "made_with"] if self._resumed else ["updater", "made_with", "keywords"]
+        names = ["updater", "made_with"] if self._resumed else ["updater", "made_with", "keywords", "listed"]
         other = next((name for name in names if mine.get(name) != theirs.get(name)), None)
         if other is not None:
             raise UsageError(
@@ -241,17 +256,17 @@ class Launch:
         workspace = str((me.get("app") or {}).get("id_code") or "") or None
         self._check_workspace(workspace)
         earlier = self._earlier
-        cutoff = earlier.cutoff if earlier is not None and earlier.cutoff is not None else now
-        action: Action = UpdaterAction(
-            self._updater, arguments.keywords, timeout=arguments.timeout, exclude=arguments.options.exclude
-        )
+        cutoff = now if arguments.options.cutoff is None else min(now, arguments.options.cutoff)
+        if earlier is not None and earlier.cutoff is not None:
+            cutoff = earlier.cutoff
+        action = self._action(cutoff)
         options = arguments.options
         return Plan(
             run_id=self.run_id,
             title=type(self._updater).__name__,
             kind=self._kind,
             source=self._source(cutoff),
-            action=self._make_action(action) if self._make_action is not None else action,  # type: ignore[arg-type]
+            action=self._make_action(action) if self._make_action is not None else action,
             gate=governor,
             options=options,
             workers=arguments.workers,
@@ -267,10 +282,31 @@ class Launch:
             redact=self._workspace.settings.redact,
         )
 
+    def own_source(self, cutoff: int) -> Source:
+        """The list of ids, where one was given; else the updater's search."""
+        listed, timeout = self._arguments.listed, self._arguments.timeout
+        if listed is None:
+            return self._updater.make_source(self._arguments.keywords, cutoff, timeout)
+        lookup = Lookup(self._updater, timeout=timeout, workers=self._arguments.workers) if self._must_look() else None
+        reader = InputReader(self._workspace.inputs, listed)
+        return ListedItems(reader, lookup, first=self._arguments.options.canary)
+
+    def _must_look(self) -> bool:
+        """Somebody else's action on bare ids may be on other things than those its endpoint lists."""
+        updater = self._updater
+        hooks = any(overrides(updater, name) for name in ("effect", "should_process", "side_effects"))
+        return hooks or self._arguments.dry_run or self._arguments.options.exclude is not None
+
+    def _action(self, cutoff: int) -> Action:
+        arguments, exclude = self._arguments, self._arguments.options.exclude
+        if self._updater.step_updaters:
+            return SteppedAction(self._updater, timeout=arguments.timeout, exclude=exclude, since=cutoff)
+        return UpdaterAction(
+            self._updater, arguments.keywords, timeout=arguments.timeout, exclude=exclude, since=cutoff
+        )
+
     def _source(self, cutoff: int) -> Source:
-        if self._make_source is not None:
-            return self._make_source(cutoff)
-        return self._updater.make_source(self._arguments.keywords, cutoff, self._arguments.timeout)
+        return self.own_source(cutoff) if self._make_source is None else self._make_source(cutoff)
 
     def _check_workspace(self, workspace: str | None) -> None:
         earlier = self._earlier
@@ -294,8 +330,9 @@ class Launch:
             reason=self._arguments.options.reason,
             base_url=updater.base_url,
             parameters={
-                "updater": f"{type(updater).__module__}:{type(updater).__qualname__}",
+                "updater": lasting_name(type(updater)),
                 "made_with": updater.made_with,
+                "collection": collection_of(updater),
                 **_plain(self._arguments.to_record()),
                 **self._recorded,
             },
@@ -310,10 +347,37 @@ class Launch:
         )
 
 
+def _refuse_irreversible(updater: IntercomBulkUpdater) -> None:
+    if updater.irreversible is None or updater.accepts_irreversible:
+        return
+    name = type(updater).__name__
+    raise UsageError(
+        f"{name} cannot be undone: {updater.irreversible} Pass irreversible=True to {name} if that is meant."
+    )
+
+
 def _meaning(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is about; not by which way Intercom is reached, nor as whom."""
     made_with = dict(parameters.get("made_with") or {})
-    return {**parameters, "made_with": {k: v for k, v in made_with.items() if k not in _WAY}}
+    name = lasting(str(parameters.get("updater") or ""))
+    kept = {k: v for k, v in made_with.items() if k not in _WAY}
+    listed = (parameters.get("listed") or {}).get("digest")
+    return {**parameters, "updater": name, "made_with": kept, "listed": listed}
+
+
+def _with_list(updater: IntercomBulkUpdater, arguments: Arguments, *, is_new: bool) -> Arguments:
+    """The list of ids, where one is given, written down: from here on it is what the run is about."""
+    source = arguments.options.source
+    if source is None:
+        return arguments
+    if not is_new:
+        raise UsageError("source= is for a new run: this one goes on with the items that it has.")
+    searching = accepted_keywords(updater.get_search_query, arguments.keywords)
+    wrong = sorted(set(searching) - set(accepted_keywords(updater.perform_action, arguments.keywords)))
+    if wrong:
+        raise UsageError(f"{wrong[0]}= is for a search, and source= takes its place: leave one of them out.")
+    ids = source if isinstance(source, Ids) else Ids(source)
+    return replace(arguments, listed=ids.keep(updater.workspace.inputs))
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import IntercomBulkError, UsageError
 from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, Status
-from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain
+from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain, recorded_parts
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
-from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
-from intercom_bulk.updaters.holdouts import customer_wrote_at, overrides
+from intercom_bulk.updaters.action import accepted_keywords
+from intercom_bulk.updaters.door import lasting_name
+from intercom_bulk.updaters.holdouts import customer_wrote_at, name_of, overrides
+from intercom_bulk.updaters.listed import ListedItems
+from intercom_bulk.updaters.stepping import step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from intercom_bulk.runs.exclude import Exclude
-    from intercom_bulk.runs.model import Page, Slice, Source
+    from intercom_bulk.runs.model import Action, Page, Slice, Source
     from intercom_bulk.runs.stream import OutcomeStream
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.launch import Arguments, Launch
@@ -32,7 +36,7 @@ AND_MORE = "Other side effects."
 _NO_EFFECT = "all of it, for effect() does not tell what each item was before."
 _NO_RESTORE = "all of it, for there is no restore() to bring back what was."
 
-_CONNECTION = frozenset({"base_url", "region"})
+_CONNECTION = frozenset({"base_url", "irreversible", "region"})
 
 
 Launching = Callable[..., "Launch"]
@@ -46,18 +50,28 @@ class _Sight:
     updated_at: int | None
     customer_wrote_at: int | None
     side_effects: tuple[str, ...]
+    name: str | None = None
+    parts: tuple[Effect | None, ...] = ()
+
+    @property
+    def writes(self) -> int:
+        """Calls of the updater that the item takes."""
+        return sum(part is None or not part.is_done for part in self.parts) if self.parts else 1
 
 
 class _Observer:
-    """`UpdaterAction` in a dry run, with a note of each item that would be changed. It never writes."""
+    """The updater's action in a dry run, with a note of each item that would be changed. It never writes."""
 
     max_batch = 1
-    idempotent = True
 
-    def __init__(self, inner: UpdaterAction, updater: IntercomBulkUpdater, notes: dict[str, _Sight]) -> None:
+    def __init__(self, inner: Action, updater: IntercomBulkUpdater, notes: dict[str, _Sight]) -> None:
         self._inner = inner
         self._updater = updater
         self._notes = notes
+        self.steps = inner.steps
+
+    def is_idempotent(self, item: Item) -> bool:
+        return self._inner.is_idempotent(item)
 
     def prepare(self) -> None:
         self._inner.prepare()
@@ -67,7 +81,9 @@ class _Observer:
         if item.data and (effect is None or not effect.is_done):
             data = dict(item.data)
             causes = tuple(dict.fromkeys(self._updater.side_effects(data)))
-            self._notes[item.id] = _Sight(data.get("updated_at"), customer_wrote_at(data), causes)
+            parts = effect.parts if effect is not None else ()
+            seen = data.get("updated_at"), customer_wrote_at(data)
+            self._notes[item.id] = _Sight(*seen, causes, name_of(data), parts)
         return effect
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:
@@ -78,20 +94,24 @@ class _Observer:
 
 
 class _Counted:
-    """A source, and how many pages were read from it."""
+    """A source, and how many requests were needed to read it."""
 
     repeatable = False
 
     def __init__(self, inner: Source) -> None:
         self._inner = inner
-        self.pages = 0
+        self._pages = 0
+
+    @property
+    def reads(self) -> int:
+        return self._inner.reads if isinstance(self._inner, ListedItems) else self._pages
 
     def open(self) -> Sequence[Slice]:
         return self._inner.open()
 
     def read(self, part: Slice) -> Page:
         page = self._inner.read(part)
-        self.pages += 1
+        self._pages += 1
         return page
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
@@ -106,29 +126,30 @@ class _Watch:
         self._arguments = arguments
         self._notes: dict[str, _Sight] = {}
         self._source: _Counted | None = None
+        self.max_batch = 1
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.side_effects: Counter[str] = Counter()
         self._launch = launch(arguments, make_source=self._make_source, make_action=self._make_action)
 
     def _make_source(self, cutoff: int) -> Source:
-        arguments = self._arguments
-        self._source = _Counted(self._updater.make_source(arguments.keywords, cutoff, arguments.timeout))
+        self._source = _Counted(self._launch.own_source(cutoff))
         return self._source
 
-    def _make_action(self, inner: UpdaterAction) -> _Observer:
+    def _make_action(self, inner: Action) -> _Observer:
+        self.max_batch = inner.max_batch
         return _Observer(inner, self._updater, self._notes)
 
     @property
-    def pages(self) -> int:
-        return self._source.pages if self._source is not None else 0
+    def reads(self) -> int:
+        return self._source.reads if self._source is not None else 0
 
     def changes(self) -> Iterator[tuple[Outcome, _Sight]]:
         """Run; the items that would be changed, in the order found. Raises what makes the run impossible."""
         with self._launch.stream() as outcomes:
             for outcome in outcomes:
                 sight = self._notes.pop(outcome.item_id, _BLIND)
-                kind = outcome.code if outcome.status is Status.SKIPPED and outcome.code else "failed"
+                kind = outcome.code if _is_no_item(outcome) and outcome.code else "failed"
                 self.counts[kind] += 1
                 if kind == "held_out":
                     self.reasons[outcome.message or ""] += 1
@@ -149,6 +170,13 @@ class _Watch:
 
 
 _BLIND = _Sight(None, None, ())
+_LEFT_OUT = ("blank", "duplicate", "left_out", "bad_id", "gone")
+"""Codes of what is left out before anybody asks what would change: rows of a list that are no items, what is gone."""
+
+
+def _is_no_item(outcome: Outcome) -> bool:
+    """One bad row of a list is reported; it says nothing of the items."""
+    return outcome.status is Status.SKIPPED or outcome.code == "bad_id"
 
 
 def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, sample: int) -> Preview:
@@ -156,19 +184,23 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
     watch, shown = _Watch(updater, launch, arguments), list[PreviewItem]()
-    for outcome, _ in watch.changes():
+    writes = 0
+    for outcome, sight in watch.changes():
+        writes += sight.writes
         if len(shown) < sample:
-            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after))
-    counts, writes = watch.counts, watch.counts["dry_run"]
-    reads = watch.pages + 2  # /me, and the sweep that finds nothing new
+            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
+    counts, writes = watch.counts, math.ceil(writes / watch.max_batch)
+    reads = watch.reads + 2  # /me, and the sweep that finds nothing new
     budget = updater.workspace.governor.budget()
     return Preview(
         title=type(updater).__name__,
-        count=writes,
+        count=counts["dry_run"],
         already=counts["already_done"],
         filtered=counts["filtered"],
         held_out=counts["held_out"],
-        failed=counts.total() - sum(counts[code] for code in ("dry_run", "already_done", "filtered", "held_out")),
+        failed=counts.total()
+        - sum(counts[code] for code in ("dry_run", "already_done", "filtered", "held_out", *_LEFT_OUT)),
+        left_out={code: counts[code] for code in _LEFT_OUT if counts[code]},
         reasons=dict(watch.reasons),
         sample=tuple(shown),
         writes=writes,
@@ -182,7 +214,7 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
 
 def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, path: Path) -> PlanFile:
     """The items that would be changed, frozen in `path`."""
-    if overrides(updater, "search_items"):
+    if overrides(updater, "search_items") and arguments.options.source is None:
         raise UsageError(
             f"A plan needs to see each item, and search_items() of {type(updater).__name__} yields only ids: there is"
             " nothing to compare with later."
@@ -194,7 +226,8 @@ def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, 
         watch = _Watch(updater, launch, arguments)
         for outcome, sight in watch.changes():
             before, after = outcome.before, outcome.after
-            writer.add(PlanEntry(outcome.item_id, sight.updated_at, before, after, sight.customer_wrote_at))
+            parts = recorded_parts(sight.parts)
+            writer.add(PlanEntry(outcome.item_id, sight.updated_at, before, after, sight.customer_wrote_at, parts))
         if failed := watch.counts["failed"]:
             raise UsageError(f"{failed:,} items cannot be judged, for effect() or should_process() raised: no plan.")
         return writer.finish(_header(updater, arguments, writer.count))
@@ -203,7 +236,7 @@ def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, 
 def identity(updater: IntercomBulkUpdater) -> tuple[str, Mapping[str, Any]]:
     """What a plan and its apply must share: the class, and what it was made with but for the way to the workspace."""
     made_with = {name: value for name, value in updater.made_with.items() if name not in _CONNECTION}
-    return f"{type(updater).__module__}:{type(updater).__qualname__}", plain(made_with)
+    return lasting_name(type(updater)), plain(made_with)
 
 
 def workspace_id(updater: IntercomBulkUpdater) -> str | None:
@@ -227,11 +260,18 @@ def _header(updater: IntercomBulkUpdater, arguments: Arguments, count: int) -> P
 
 
 def _irreversible(updater: IntercomBulkUpdater) -> str | None:
+    if not updater.step_updaters:
+        return _one_way(updater)
+    told = zip(step_names(updater.step_updaters), map(_one_way, updater.step_updaters), strict=True)
+    return " ".join(f"{name}: {text}" for name, text in told if text is not None) or None
+
+
+def _one_way(updater: IntercomBulkUpdater) -> str | None:
     if updater.irreversible is not None:
         return updater.irreversible
     if not overrides(updater, "effect"):
         return _NO_EFFECT
-    return None if overrides(updater, "restore") else _NO_RESTORE
+    return None if updater.restores else _NO_RESTORE
 
 
 def _survives(value: object) -> bool:

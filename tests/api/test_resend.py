@@ -25,6 +25,8 @@ PARTS = "conversations/1/parts"
         ("POST", "conversations/1/tags", {"id": "2"}),
         ("POST", "tags", {"name": "x", "users": []}),
         ("POST", "contacts/1/archive", None),
+        ("POST", "conversations/1/customers", {"customer": {"intercom_user_id": "2"}}),
+        ("POST", "conversations/redact", {"type": "source"}),
     ],
 )
 def test_setting_a_state_twice_is_harmless(method: str, path: str, body: dict[str, Any] | None) -> None:

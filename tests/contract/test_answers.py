@@ -103,6 +103,8 @@ def _conversations(ask: Ask) -> None:
     part = noted["conversation_parts"]["conversation_parts"][-1]["id"]
     redaction = {"type": "conversation_part", "conversation_id": one, "conversation_part_id": part}
     ask("POST /conversations/redact", redaction)
+    source = ask(f"GET {path}")["source"]["id"]
+    ask("POST /conversations/redact", {"type": "source", "conversation_id": one, "source_id": source})
     ask(f"POST {path}/tags", {**ADMIN, "id": "102"})
     ask(f"DELETE {path}/tags/102", ADMIN)
     for contact in ask("GET /contacts")["data"][:3]:
@@ -149,6 +151,8 @@ def _companies(ask: Ask) -> None:
     path = f"/companies/{made['id']}"
     ask(f"PUT {path}", {"name": "Two", "custom_attributes": {"industry": "books"}})
     ask("POST /tags", {"name": "vip", "companies": [{"company_id": "c-1"}]})
+    ask(f"POST {path}/notes", {"body": "called", **ADMIN})
+    ask(f"GET {path}/notes")
     ask(f"GET {path}")
     ask(f"DELETE {path}")
 

@@ -1,7 +1,8 @@
 """python -m tests.crash [--kills 200] [--items 20000] [--out crash.json] [--seed N]
 
-Kills runs at random moments, then at every named point, each for closing, tagging and adding notes, and holds what the
-ledger says against the sandbox's own count. Then: the naive twin, which must fail; a resume after nine tenths; memory.
+Kills runs at random moments, then at every named point, each for closing, tagging, adding notes and all three in
+steps, and holds what the ledger says against the sandbox's own count. Then: the naive twin, which must fail; a resume
+after nine tenths; memory; a list of 50,000 ids with its usual flaws.
 Exit status 1 when a promise is broken. At most half an hour.
 """
 
@@ -17,7 +18,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.crash.doom import FIRST_LIFE, KINDS, SECOND_LIFE
+from tests.crash.doom import BETWEEN, FIRST_LIFE, KINDS, SECOND_LIFE
+from tests.crash.listed import listed
 from tests.crash.memory import growth
 from tests.crash.test_kills import requests_after_a_kill
 from tests.crash.trial import Trial, Verdict, sandbox
@@ -29,6 +31,7 @@ ITEMS = 400
 KILLS_A_RUN = 14
 IN_FLIGHT = ("after-commit:intents", 2)
 """How the first life dies, so that a second one has something to doubt."""
+REPEATED = {"intents", "outcomes", "step"}
 MOST_GROWTH = 20.0
 """Megabytes."""
 
@@ -47,12 +50,12 @@ def at_random(kills: int, seed: int) -> Iterator[Verdict]:
 def at_points() -> Iterator[tuple[str, Verdict]]:
     """A run for each named point and kind; two of the points of a second life in a row."""
     for kind in KINDS:
-        for point in FIRST_LIFE:
-            nth = 15 if point.endswith("-send") else 2 if "intents" in point or "outcomes" in point else 1
+        for point in (*FIRST_LIFE, *(BETWEEN if kind == "steps" else ())):
+            nth = 15 if point.endswith("-send") else 2 if point.partition(":")[2] in REPEATED else 1
             yield point, _trial(kind, lambda trial, at=(point, nth): trial.kill_at([at]), items=60)
         for point in SECOND_LIFE:
-            if point == "before-commit:again" and kind == "note":
-                continue  # a note is never sent again
+            if point == "before-commit:again" and kind in {"note", "steps"}:
+                continue  # a note is never sent again, and it is the first of the steps
             yield point, _trial(kind, lambda trial, at=point: trial.kill_at([IN_FLIGHT, (at, 1), (at, 1)]), items=60)
 
 
@@ -88,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--items", type=int, default=20_000, help="of the run that is resumed after nine tenths")
     parser.add_argument("--many", type=int, default=1_000_000, help="items of the memory test")
+    parser.add_argument("--listed", type=int, default=50_000, help="rows of the list of ids")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--out", type=Path, default=Path("crash.json"))
     given = parser.parse_args(arguments)
@@ -108,6 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"\nresume at 90 % of {given.items:,}: {rest:,} of {whole:,} requests, {rest / whole:.1%}\n")
     grown = growth(10_000, given.many)
     sys.stdout.write(f"memory: {grown:.1f} MB more with {given.many:,} items than with 10,000\n")
+    few, many = listed(5_000), listed(given.listed)
+    grown_by_list = (many["peak"] - few["peak"]) / 2**20
+    sys.stdout.write(
+        f"a list of {given.listed:,} ids: {many['seconds']:.0f} s, {many['peak'] / 2**20:.1f} MB,"
+        f" {grown_by_list:.1f} MB more than with 5,000; {'' if many.is_accounted else 'NOT '}all rows accounted for\n"
+    )
     faults = [fault for one in [*randomly, *(verdict for _, verdict in points)] for fault in one.faults]
     if not naive.twice:
         faults.append("the naive twin passes: the test proves nothing")
@@ -115,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults.append("the resumed run began again")
     if grown > MOST_GROWTH:
         faults.append("memory grows with the number of items")
+    if grown_by_list > MOST_GROWTH or not (few.is_accounted and many.is_accounted):
+        faults.append("a list of ids takes memory by its length, or loses rows")
     seconds = time.monotonic() - began
     said = {
         "seed": given.seed,
@@ -124,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "naive": naive.record(),
         "resume": {"items": given.items, "whole": whole, "rest": rest},
         "memory_mb": grown,
+        "listed": [few, many],
         "faults": faults,
     }
     given.out.write_text(json.dumps(said, indent=1), encoding="utf-8")

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk import ConversationCloser, TagAssigner
+from intercom_bulk import ConversationCloser, Step, Steps, TagAssigner
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.store import FileStore
 from intercom_bulk.updaters.conversations import ConversationUpdater
@@ -18,11 +18,22 @@ from intercom_bulk.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from intercom_bulk.runs.model import Item, Outcome, Page
+    from intercom_bulk.runs.model import Item, Outcome, Page, StepRecord
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.settings import Settings
 
-__all__ = ["BODY", "FIRST_LIFE", "KINDS", "SECOND_LIFE", "Doom", "DoomedStore", "NaiveLedger", "NoteAdder", "doomed"]
+__all__ = [
+    "BETWEEN",
+    "BODY",
+    "FIRST_LIFE",
+    "KINDS",
+    "SECOND_LIFE",
+    "Doom",
+    "DoomedStore",
+    "NaiveLedger",
+    "NoteAdder",
+    "doomed",
+]
 
 BODY = "<p>Closed in bulk, see the status page.</p>"
 
@@ -43,6 +54,8 @@ FIRST_LIFE = (
     "closed",
 )
 """Where a process may die that begins a run."""
+BETWEEN = ("before-commit:step", "after-commit:step")
+"""Where it may die between the steps of an item."""
 SECOND_LIFE = ("before-commit:recovery", "after-commit:recovery", "before-look", "after-look", "before-commit:again")
 """Where it may die that takes one over which died in flight."""
 
@@ -119,9 +132,13 @@ class DoomedLedger(Ledger):
         super().settle(outcomes)
         self._inside.append("outcomes")
 
+    def complete(self, item_id: str, records: Sequence[StepRecord]) -> None:
+        super().complete(item_id, records)
+        self._inside.append("step")
+
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
         super().restage(items, attempted=attempted)
-        if attempted:
+        if attempted and "step" not in self._inside:  # then it went on, and was not tried again
             self._inside.append("again")
 
     def close(self) -> None:
@@ -204,19 +221,31 @@ class NoteAdder(ConversationUpdater):
         )
 
 
-KINDS = ("close", "tag", "note")
+KINDS = ("close", "tag", "note", "steps")
+STEPS: tuple[tuple[type[ConversationUpdater], dict[str, str]], ...] = (
+    (NoteAdder, {}),
+    (TagAssigner, {"tag": "vip"}),
+    (ConversationCloser, {}),
+)
 
 
 def doomed(kind: str, doom: Doom, ledger: type[DoomedLedger] = DoomedLedger) -> ConversationUpdater:
     """An updater of that kind, from the environment, that dies at its doom."""
-    bases: dict[str, type[ConversationUpdater]] = {"close": ConversationCloser, "tag": TagAssigner, "note": NoteAdder}
-    base: Any = bases[kind]
+    steps = [Step(_mortal(base, doom), keywords) for base, keywords in STEPS]
+    bases: dict[str, Any] = dict(zip(("note", "tag", "close"), steps, strict=True))
+    base: Any = Steps if kind == "steps" else bases[kind].updater
 
     class Doomed(base):  # type: ignore[misc]
-        idempotent = base.idempotent
-
         def _connect(self) -> Workspace:
             return DoomedWorkspace(self._settings, doom, ledger)
+
+    made: ConversationUpdater = Doomed(*steps) if kind == "steps" else Doomed(**bases[kind].keywords)
+    return made
+
+
+def _mortal(base: Any, doom: Doom) -> type[ConversationUpdater]:
+    class Mortal(base):  # type: ignore[misc]
+        idempotent = base.idempotent
 
         def perform_action(self, item_id: str) -> dict[str, Any]:
             doom.at("before-send")
@@ -230,5 +259,4 @@ def doomed(kind: str, doom: Doom, ledger: type[DoomedLedger] = DoomedLedger) -> 
             doom.at("after-look")
             return seen
 
-    made: ConversationUpdater = Doomed(tag="vip") if kind == "tag" else Doomed()
-    return made
+    return Mortal

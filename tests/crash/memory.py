@@ -17,7 +17,7 @@ from tests.runs.machine import OpenGate, execution
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["growth"]
+__all__ = ["growth", "own_peak"]
 
 ROOT = Path(__file__).parents[2]
 PER_PAGE = 150
@@ -46,8 +46,12 @@ class Generated:
 class Nothing:
     """Done at once."""
 
-    idempotent = True
     max_batch = 50
+    steps: Sequence[str] = ()
+
+    def is_idempotent(self, item: Item) -> bool:
+        del item
+        return True
 
     def prepare(self) -> None:
         return
@@ -82,10 +86,10 @@ def main(count: int) -> int:
     settled = sum(1 for _ in run.outcomes())
     ledger.close()
     assert settled == count
-    return _own_peak()
+    return own_peak()
 
 
-def _own_peak() -> int:
+def own_peak() -> int:
     """Bytes. Linux hands `ru_maxrss` down from the process that started this one, so its own word is asked first."""
     status = Path("/proc/self/status")
     if status.exists():

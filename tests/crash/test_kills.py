@@ -32,6 +32,7 @@ def test_a_run_killed_at_random_moments_loses_and_repeats_nothing(kind: str, hom
 POINTS = [
     ("close", [("key-reserved", 1), ("file-made", 1), ("after-commit:page", 1)]),
     ("tag", [("run-recorded", 1), ("before-commit:intents", 3), ("after-commit:outcomes", 2), ("after-commit:end", 1)]),
+    ("steps", [("after-commit:step", 5), ("before-commit:step", 3), ("after-send", 20), ("after-look", 2)]),
     ("note", [("after-commit:intents", 3), ("after-commit:recovery", 1), ("after-send", 20), ("after-look", 1)]),
 ]
 

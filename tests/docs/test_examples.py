@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk import Runs, RunState, Summary
+from intercom_bulk.cli import demo
 from tests.docs.conftest import ROOT, Run
 
 if TYPE_CHECKING:
@@ -179,24 +179,15 @@ WELL: dict[str, Any] = {
     ],
 )
 def test_the_demo_is_not_well_when_anything_is_off(off: dict[str, Any]) -> None:
-    demo = load("demo")
     assert demo.troubles(**WELL) == []
     assert len(demo.troubles(**{**WELL, **off})) == 1
 
 
 def test_the_demo_leaves_the_first_window_and_those_that_outlast_the_work_out_of_its_share() -> None:
-    windows = [{"start": start, "used": used, "limit": 100} for start, used in ((10, 50), (20, 99), (30, 97), (40, 8))]
-    assert "99.0%, 97.0% of the limit" in load("demo").share_used([{"start": 0, "used": 0, "limit": 100}, *windows], 43)
-
-
-def load(name: str) -> Any:
-    """An example as a module."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    windows: list[dict[str, float]] = [
+        {"start": start, "used": used, "limit": 100} for start, used in ((10, 50), (20, 99), (30, 97), (40, 8))
+    ]
+    assert "99.0%, 97.0% of the limit" in demo.share_used([{"start": 0, "used": 0, "limit": 100}, *windows], 43)
 
 
 def done_in(path: Path) -> list[str]:

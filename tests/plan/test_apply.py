@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +92,11 @@ def test_an_assignee_changed_meanwhile_is_not_overwritten(start: Start) -> None:
 def test_what_cannot_be_compared_must_not_have_changed_at_all(start: Start) -> None:
     """Notes: the second apply finds that every item was changed, by the first one."""
     sandbox = start(conversations=25, days=5)
-    noter = Noter(**sandbox.settings_kwargs())
-    plan = noter.plan(team_id=sandbox.inbox_id, body="Checked.")
+    cautious = Noter(**sandbox.settings_kwargs())
+    plan = cautious.plan(team_id=sandbox.inbox_id, body="Checked.")
+    with pytest.raises(UsageError, match="Pass irreversible=True to Noter"):
+        cautious.apply(plan.path, digest=plan.digest, options=QUICK)
+    noter = Noter(irreversible=True, **sandbox.settings_kwargs())
     ids = [entry.id for entry in plan.entries()]
     Desk(sandbox).close(ids[4])
     others = sandbox.effects()
@@ -250,3 +254,16 @@ def test_a_plan_that_is_changed_under_the_run_halts_it(start: Start) -> None:
     assert "was changed" in text
     assert json.loads(lines[1])["id"]
     refuse("not the plan of this digest", lambda: closer.resume(run.run_id))
+
+
+def test_a_plan_made_before_its_class_moved_is_applied(start: Start) -> None:
+    sandbox = start(conversations=5)
+    tagger = TagAssigner(tag="stale", **sandbox.settings_kwargs())
+    plan = tagger.plan(team_id=sandbox.inbox_id)
+    old = plan.path.read_bytes().replace(
+        b"intercom_bulk:TagAssigner", b"intercom_bulk.updaters.conversations:TagAssigner"
+    )
+    assert old != plan.path.read_bytes()
+    plan.path.write_bytes(old)
+    digest = hashlib.sha256(old).hexdigest()
+    assert tagger.apply(plan.path, digest=digest).result().success == 5

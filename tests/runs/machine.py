@@ -92,6 +92,11 @@ class Counting:
     peak: int = 0
     refuse: Exception | None = None
 
+    steps: Sequence[str] = ()
+
+    def is_idempotent(self, item: Item) -> bool:
+        return self.idempotent
+
     def prepare(self) -> None:
         if self.refuse is not None:
             raise self.refuse

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,4 +104,22 @@ def test_a_ledger_on_disk_is_opened_again(tmp_path: Path) -> None:
     first.close()
     again = Ledger(path)
     assert again.counts() == {Status.STAGED: 2}
+    again.close()
+
+
+def test_a_ledger_of_the_version_before_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    """Runs of before there were steps: read as they are, brought up to date when they are opened."""
+    path = tmp_path / "run.db"
+    first = Ledger(path)
+    stage(first, "1", "2")
+    first.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE step; PRAGMA user_version = 1")
+    reader = Ledger(path, read_only=True)
+    assert [outcome.step for outcome in reader.outcomes()] == [0, 0]
+    assert reader.steps("1") == {}
+    reader.close()
+    again = Ledger(path)
+    assert [item.id for item, _ in again.recover(1).staged] == ["1", "2"]
+    assert again.steps("1") == {}
     again.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import html
 import io
@@ -15,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom_bulk.errors import UsageError
+from intercom_bulk.runs.ids import Ids
 from intercom_bulk.runs.model import Outcome, RunState, Status
 from intercom_bulk.runs.record import RunRecord
-from intercom_bulk.runs.report import COLUMNS, FED_BACK, read_ids, write_csv, write_jsonl, write_markdown
+from intercom_bulk.runs.report import COLUMNS, write_csv, write_jsonl, write_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +79,8 @@ def markdown_of(*samples: Outcome, record: RunRecord = RECORD, codes: dict[str, 
     return out.getvalue()
 
 
-def ids(text: str, **choice: Any) -> list[str]:
-    return list(read_ids(io.StringIO(text, newline=""), **choice))
+def ids(text: str) -> list[str]:
+    return [row.text for row in Ids.from_csv(io.StringIO(text, newline=""), statuses=None).rows()]
 
 
 def without_guard(cell: str) -> str:
@@ -113,6 +112,7 @@ def test_a_row_says_everything_about_an_item() -> None:
             "before": '{"state": "open"}',
             "after": '{"state": "closed"}',
             "link": "https://app.intercom.com/a/apps/ws1/inbox/conversation/215473",
+            "step": "",
         }
     ]
 
@@ -207,7 +207,6 @@ def test_an_export_does_not_keep_its_items() -> None:
         write_csv(RECORD, many(), Sink())
         write_jsonl(RECORD, many(), Sink())
         write_markdown(RECORD, COUNTS, {"c": 2}, many(), Sink())
-        assert sum(1 for _ in read_ids(f"{number}\n" for number in range(20_000))) == 20_000
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -222,86 +221,6 @@ def test_jsonl_is_the_record_and_then_each_outcome_raw(outcomes: list[Outcome]) 
     lines = jsonl_of(*outcomes).splitlines()
     assert RunRecord.from_json(lines[0]) == RECORD
     assert [Outcome(**json.loads(line)) for line in lines[1:]] == outcomes
-
-
-# -- reading ids
-
-
-@given(st.lists(st.tuples(IDS, st.sampled_from(Status))))
-def test_ids_come_back_as_they_went_out(items: list[tuple[str, Status]]) -> None:
-    outcomes = [Outcome(item_id, status, message="=1", code="a,\nb") for item_id, status in items]
-    fed_back = [item_id for item_id, status in items if status in FED_BACK]
-    for text in (csv_of(*outcomes), jsonl_of(*outcomes), "\ufeff" + csv_of(*outcomes)):
-        assert ids(text) == fed_back
-        assert ids(text, statuses=None) == [item_id for item_id, _ in items]
-        assert ids(text, statuses={Status.DONE}) == [i for i, status in items if status is Status.DONE]
-
-
-def test_failed_and_in_doubt_are_fed_back_in_unless_told_otherwise() -> None:
-    text = csv_of(*(Outcome(status.value, status) for status in Status))
-    assert set(ids(text)) == {"failed", "started", "unknown", "needs_review"}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "id\n1\n02\n",
-        "name,Conversation ID\nx,1\ny,02\n",
-        "1\n02",
-        "\n\n1\r\n\r\n'02\r\n\n",
-        "ticket,status\n1,open\n02,closed\n",
-        "state;item_id\nopen;1\nopen;02\n",
-        "id\tstatus\n1\topen\n02\tclosed\n",
-        '"id"\n" 1 "\n"02"\n,\n',
-        '{"id": 1}\n\n{"id": "02"}\n',
-        '\ufeff{"conversation_id": "1"}\n{"conversation_id": "02"}',
-        '{"run_id": "r"}\n{"item_id": "1"}\n{"item_id": "02"}',
-    ],
-)
-def test_lists_of_others_are_read_too(text: str) -> None:
-    assert ids(text) == ["1", "02"]
-
-
-def test_ids_are_never_numbers() -> None:
-    assert ids("id\n1E5\n00012345678901234567890\n") == ["1E5", "00012345678901234567890"]
-    assert ids('{"id": 12345678901234567890123}') == ["12345678901234567890123"]
-
-
-@pytest.mark.parametrize("text", ["", "\n\n", "\ufeff\r\n", "id\n", ",,\n", "conversation\n"])
-def test_an_empty_list_has_no_ids(text: str) -> None:
-    assert ids(text) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("id,conversation_id\n1,2\n", "keep the one"),
-        ("name,id\nx,1\ny\n", "Row 3 has no id"),
-        ("name,id\nx,1\n\ny,\n", "Row 4 has no id"),
-        ("id\n2.15474E+14\n", "rounded"),
-        ("id;name\n2,15474E+14;x\n", "rounded"),
-        ('{"id": 2.15474E+14}', "rounded"),
-        ('id,name\n1,"open\n2,b\n3,c\n', "cannot be read after row 1"),
-        ("item_id,status\n1,open\n", "Row 2 has the status 'open'"),
-        ('{"item_id": "1", "status": "open"}', "status 'open'"),
-        ('{"id": "1"}\n{"name": "x"}', "Row 2 has no id"),
-        ('{"id": true}', "Row 1 has no id"),
-        ('{"id": null}', "Row 1 has no id"),
-        ('{"id": "1"}\n[1]', "Row 2 is not a JSON object"),
-        ('{"id": "1"}\n{"id": ', "Row 2 is not JSON"),
-        ('{"id": ' + "[" * 100_000, "Row 1 is not JSON"),
-        ("id,note\n1," + "x" * 200_000, "field limit"),
-    ],
-)
-def test_a_row_is_refused_rather_than_dropped_or_guessed(text: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        ids(text)
-
-
-@given(st.text() | st.text('{}"id:,;\n\r\t1[]\\ '))
-def test_reading_any_text_ends_in_ids_or_in_a_usage_error(text: str) -> None:
-    with contextlib.suppress(UsageError):
-        assert all(ids(text))
 
 
 # -- Markdown

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
-from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, RunState, Slice, Status
+from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, RunState, Slice, Status, StepRecord
 from tests.stores.conftest import Place, record, writing
 
 if TYPE_CHECKING:
@@ -215,6 +215,110 @@ def test_what_was_in_flight_when_a_life_ended_is_in_doubt_in_the_next(store: Run
     assert list(found.doubts) == [(Outcome("2", Status.UNKNOWN, "interrupted", lost, 1), 77.5)]
     assert list(found.slices) == [Slice("0", cursor="c")]
     assert (found.attempted, found.known) == (2, 4)
+
+
+# -- steps
+
+
+PARTS = Effect.of((Effect({"a": 1}, {"a": 2}), None, Effect({"b": "ü\u0000"}, {"b": None})))
+
+
+def stage_steps(ledger: RunLedger, *ids: str) -> None:
+    with ledger.atomic():
+        ledger.stage(Page([Item(i) for i in ids], Slice("0")), 1, dict.fromkeys(ids, PARTS))
+
+
+def test_the_steps_of_an_item_come_back(ledger: RunLedger) -> None:
+    stage_steps(ledger, "1", "2")
+    stage(ledger, "plain")
+    over = StepRecord(0, {"a": 1}, {"a": 2}, 2.5, 1, "req", None, "said 'no' ü 100%")
+    idle = StepRecord(1, None, None, 3.5, 0, None, "already_done", None)
+    with ledger.atomic():
+        ledger.start([Item("2"), Item("1")], 1.0)
+        ledger.complete("1", [over, idle])
+        ledger.restage([Item("1")], attempted=True)
+    last = StepRecord(2, {"b": "ü\u0000"}, {"b": None})
+    assert ledger.steps("1", "plain", "missing") == {"1": [over, idle, last]}
+    assert [record.at for record in ledger.steps("2")["2"]] == [None, None, None]
+    (standing,) = [outcome for outcome in ledger.outcomes(Status.STAGED) if outcome.item_id == "1"]
+    assert (standing.step, standing.attempts, standing.effect) == (
+        2,
+        1,
+        Effect({"a": 1, "b": "ü\u0000"}, {"a": 2, "b": None}),
+    )
+
+
+def test_an_item_that_went_a_step_on_is_not_new(ledger: RunLedger) -> None:
+    stage_steps(ledger, "1")
+    with ledger.atomic():
+        ledger.complete("1", [StepRecord(0, at=1.0)])
+    assert stage(ledger, "1", "2") == ["2"]
+    assert ledger.counts() == {Status.STAGED: 2}
+
+
+def test_a_step_is_over_once_and_in_its_turn(ledger: RunLedger) -> None:
+    stage_steps(ledger, "1")
+
+    def complete(*steps: int) -> None:
+        with ledger.atomic():
+            ledger.complete("1", [StepRecord(step, at=1.0) for step in steps])
+
+    with pytest.raises(LedgerError, match="refused a step"):
+        complete(1)
+    complete(0)
+    with pytest.raises(LedgerError, match="refused a step"):
+        complete(0)
+    with pytest.raises(LedgerError, match="refused a step"):
+        complete(2)
+    complete(1, 2)
+    assert [record.at for record in ledger.steps("1")["1"]] == [1.0, 1.0, 1.0]
+
+
+def test_many_items_take_steps_and_settle_in_one_transaction(ledger: RunLedger) -> None:
+    ids = [str(number) for number in range(40)]
+    stage_steps(ledger, *ids)
+    with ledger.atomic():
+        ledger.start([Item(i) for i in ids], 1.0)
+    with ledger.atomic():
+        for i in ids[:20]:
+            ledger.complete(i, [StepRecord(0, at=2.0, attempts=1)])
+            ledger.restage([Item(i)], attempted=True)
+        for i in ids[20:]:
+            ledger.complete(i, [StepRecord(number, at=2.0) for number in range(3)])
+            ledger.settle([Outcome(i, Status.DONE, at=2.0)])
+        ledger.start([Item(i) for i in ids[:20]], 3.0)
+        for i in ids[:10]:
+            ledger.complete(i, [StepRecord(1, at=4.0), StepRecord(2, at=4.0)])
+            ledger.settle([Outcome(i, Status.DONE, at=4.0)])
+    found = {outcome.item_id: (outcome.status, outcome.step, outcome.attempts) for outcome in ledger.outcomes()}
+    assert [found[i] for i in (ids[0], ids[10], ids[20])] == [
+        (Status.DONE, 3, 2),
+        (Status.STARTED, 1, 2),
+        (Status.DONE, 3, 1),
+    ]
+
+
+def test_a_life_that_ended_between_steps_is_taken_over_there(store: RunStore, ledger: RunLedger) -> None:
+    stage_steps(ledger, "1", "2", "3", "done")
+    with ledger.atomic():
+        ledger.start([Item("1"), Item("2"), Item("done")], 5.0)
+        for i in ("1", "2"):
+            ledger.complete(i, [StepRecord(0, at=6.0, attempts=1)])
+            ledger.restage([Item(i)], attempted=True)
+        ledger.settle([Outcome("done", Status.FAILED)])
+        ledger.start([Item("2")], 7.0)
+    ledger.close()
+    again = store.open("run")
+    found = again.recover(1)
+    again.close()
+    assert {(item.id, item.step, attempts) for item, attempts in found.staged} == {("1", 1, 1), ("3", 0, 0)}
+    assert [(outcome.item_id, outcome.step, outcome.attempts) for outcome, _ in found.doubts] == [("2", 1, 2)]
+    assert {i: [record.at for record in each] for i, each in found.steps.items()} == {
+        "1": [6.0, None, None],
+        "2": [6.0, None, None],
+        "3": [None, None, None],
+    }
+    assert found.attempted == 3
 
 
 # -- runs

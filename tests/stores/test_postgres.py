@@ -14,6 +14,7 @@ from intercom_bulk import ConversationCloser, RunOptions, RunState, SettingsErro
 from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.model import Outcome
 from intercom_bulk.runs.postgres import PostgresStore
+from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.settings import Settings
 from tests.stores import servers
 from tests.stores.conftest import Place, record
@@ -143,8 +144,23 @@ def test_a_migration_is_recorded_once(store: PostgresStore, admin: psycopg.Conne
     store.create(record("run")).close()
     store.create(record("another")).close()
     assert admin.execute("SELECT number, name FROM intercom_bulk.migration").fetchall() == [
-        (1, "runs, items and slices")
+        (1, "runs, items and slices"),
+        (2, "steps of a composite"),
+        (3, "wishes"),
     ]
+
+
+def test_runs_of_an_older_version_are_seen_and_go_on(store: PostgresStore, admin: psycopg.Connection) -> None:
+    store.create(record("run")).close()
+    admin.execute("ALTER TABLE intercom_bulk.run DROP COLUMN life")
+    admin.execute("DROP TABLE intercom_bulk.wish")
+    admin.execute("DELETE FROM intercom_bulk.migration WHERE name = 'wishes'")
+    assert [one.run_id for one in store.records()] == ["run"]
+    assert store.record("run").run_id == "run"
+    ledger = store.open("run")
+    store.ask("run", Wish.STOP)
+    assert ledger.wish() is Wish.STOP
+    ledger.close()
 
 
 def test_text_that_postgresql_cannot_hold_is_no_reason_to_halt(store: PostgresStore) -> None:

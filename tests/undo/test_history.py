@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from intercom_bulk import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.runs.store import FileStore
 from intercom_bulk.sandbox import SandboxProcess
 from intercom_bulk.settings import Settings
 from tests.undo.conftest import ROOMY
@@ -327,3 +329,43 @@ def test_old_runs_that_are_over_are_pruned_and_no_others(start: Start, home: Pat
     assert list((home / "runs").glob(f"{over}*")) == []
     with pytest.raises(UsageError, match="0 or more"):
         runs.prune(-1)
+
+
+# -- classes that moved since
+
+
+def test_a_run_made_before_its_class_moved_is_gone_on_with_and_undone(start: Start, home: Path) -> None:
+    """Records name what is public by the public door; those from before name the room that the class lived in."""
+    sandbox = start(conversations=200, latency_ms=5)
+    digest = sandbox.digest()
+    run = TagAssigner(tag="stale", **sandbox.settings_kwargs()).start(parallel_workers=4, **EVERYTHING, options=QUICK)
+    stopped_midway(run, 10)
+    runs = Runs(settings(sandbox, home))
+    assert runs.get(run.run_id).record.parameters["updater"] == "intercom_bulk:TagAssigner"
+    _rename(home, run.run_id, "intercom_bulk.updaters.conversations:TagAssigner")
+    assert runs.resume(run.run_id).result().success == 200
+    assert runs.undo(run.run_id).result().success == 200
+    assert sandbox.digest() == digest
+
+
+def test_a_key_finds_its_run_though_the_class_moved(start: Start, home: Path) -> None:
+    sandbox = start(conversations=5)
+    options = RunOptions(run_key="monday")
+    tagger = TagAssigner(tag="stale", **sandbox.settings_kwargs())
+    first = tagger.start(**EVERYTHING, options=options)
+    first.result()
+    _rename(home, first.run_id, "intercom_bulk.updaters.conversations:TagAssigner")
+    assert tagger.start(**EVERYTHING, options=options).result().success == 5
+    assert set(sandbox.effects().values()) == {1}
+
+
+def _rename(home: Path, run_id: str, updater: str) -> None:
+    """What an earlier version wrote."""
+    ledger = FileStore(home / "runs").open(run_id)
+    try:
+        record = ledger.record()
+        assert record is not None
+        with ledger.atomic():
+            ledger.save(replace(record, parameters={**record.parameters, "updater": updater}))
+    finally:
+        ledger.close()

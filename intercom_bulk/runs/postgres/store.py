@@ -16,6 +16,7 @@ from intercom_bulk.runs.model import Status
 from intercom_bulk.runs.postgres.ledger import PostgresLedger
 from intercom_bulk.runs.postgres.session import Session, who
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.wishes import TRIES, Wish, drawn_life, nobody_works
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,21 @@ _MIGRATIONS = {
         position double precision, pages integer NOT NULL, done boolean NOT NULL, PRIMARY KEY (run_id, pass, key)
     );
     """,
+    "steps of a composite": """
+    CREATE TABLE intercom_bulk.step (
+        run_id text COLLATE "C" NOT NULL REFERENCES intercom_bulk.run ON DELETE CASCADE,
+        item_id text COLLATE "C" NOT NULL, step integer NOT NULL, before text, after text, at double precision,
+        attempts integer NOT NULL DEFAULT 0, request_id text, code text, message text,
+        PRIMARY KEY (run_id, item_id, step)
+    ) WITH (fillfactor = 80);
+    """,
+    "wishes": """
+    ALTER TABLE intercom_bulk.run ADD COLUMN life text NOT NULL DEFAULT '';
+    CREATE TABLE intercom_bulk.wish (
+        run_id text COLLATE "C" PRIMARY KEY REFERENCES intercom_bulk.run ON DELETE CASCADE, life text NOT NULL,
+        wish text NOT NULL
+    );
+    """,
 }
 """By name, in order. Rows of `item` are changed twice soon after they are made: the fill factor leaves them room."""
 
@@ -60,9 +76,17 @@ _STANDING = """
     )
     SELECT record, lease IN (SELECT lease FROM held) FROM intercom_bulk.run
 """
-_INSERT = """
-    INSERT INTO intercom_bulk.run (run_id, run_key, lease, holder, record) VALUES (%s, %s, %s, %s, %s)
+_LIFE = "SELECT life FROM intercom_bulk.run WHERE run_id = %s"
+_ASK = """
+    INSERT INTO intercom_bulk.wish AS old (run_id, life, wish) SELECT run_id, %s, %s FROM intercom_bulk.run
+    WHERE run_id = %s
+    ON CONFLICT (run_id) DO UPDATE SET life = excluded.life, wish = excluded.wish
+    WHERE old.life <> excluded.life OR old.wish <> 'stop'
 """
+_INSERT = """
+    INSERT INTO intercom_bulk.run (run_id, run_key, lease, holder, record, life) VALUES (%s, %s, %s, %s, %s, %s)
+"""
+_TAKE = "UPDATE intercom_bulk.run SET holder = %s, life = %s WHERE run_id = %s"
 _HOLDER = "SELECT holder FROM intercom_bulk.run WHERE run_id = %s"
 _OF_KEY = "SELECT run_id FROM intercom_bulk.run WHERE run_key = %s"
 
@@ -79,17 +103,19 @@ class PostgresStore:
         session = self._writing()
         try:
             self._lock(session, record.run_id)
-            row = (record.run_id, record.run_key, _lease(record.run_id), who(), record.to_json())
+            life = drawn_life()
+            row = (record.run_id, record.run_key, _lease(record.run_id), who(), record.to_json(), life)
             ((made, _),) = session.run((f"{_INSERT} ON CONFLICT DO NOTHING", row))
             if not made:
                 self._refuse(session, record)
         except BaseException:
             session.close()
             raise
-        return PostgresLedger(session, record.run_id)
+        return PostgresLedger(session, record.run_id, life)
 
     def open(self, run_id: str) -> PostgresLedger:
-        return PostgresLedger(self._take(run_id), run_id)
+        life = drawn_life()
+        return PostgresLedger(self._take(run_id, life), run_id, life)
 
     def read(self, run_id: str) -> PostgresLedger:
         session = Session(self._url, read_only=True)
@@ -123,7 +149,7 @@ class PostgresStore:
         """The list is the runs themselves."""
         session = self._writing()
         try:
-            row = (record.run_id, record.run_key, _lease(record.run_id), "", record.to_json())
+            row = (record.run_id, record.run_key, _lease(record.run_id), "", record.to_json(), "")
             session.run((f"{_INSERT} ON CONFLICT (run_id) DO UPDATE SET record = excluded.record", row))
         finally:
             session.close()
@@ -135,12 +161,34 @@ class PostgresStore:
         finally:
             session.close()
 
-    def _take(self, run_id: str) -> Session:
+    def ask(self, run_id: str, wish: Wish) -> None:
+        session = self._writing()
+        try:
+            for _ in range(TRIES):
+                life = self._life(session, run_id)
+                if life is not None:
+                    session.run((_ASK, (life, wish.value, run_id)))
+                if life == self._life(session, run_id):
+                    break
+        finally:
+            session.close()
+        if life is None:
+            raise nobody_works(run_id, wish)
+
+    def _life(self, session: Session, run_id: str) -> str | None:
+        """The token of the life that holds the run; None: nobody does."""
+        row = session.row(f"{_STANDING} WHERE run_id = %s", (run_id,))
+        if row is None:
+            raise _unknown(run_id)
+        life = session.row(_LIFE, (run_id,)) if row[1] else None
+        return str(life[0]) if life is not None else None
+
+    def _take(self, run_id: str, life: str = "") -> Session:
         """A session that holds an existing run."""
         session = self._writing()
         try:
             self._lock(session, run_id)
-            ((found, _),) = session.run(("UPDATE intercom_bulk.run SET holder = %s WHERE run_id = %s", (who(), run_id)))
+            ((found, _),) = session.run((_TAKE, (who(), life, run_id)))
             if not found:
                 raise _unknown(run_id)
         except BaseException:

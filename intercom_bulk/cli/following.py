@@ -1,0 +1,122 @@
+"""From a run that was started to its last word: progress, Ctrl-C, totals, reports, exit code."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.cli.ending import code_of
+from intercom_bulk.cli.progress import Frame, picture
+from intercom_bulk.cli.screen import wrapped
+from intercom_bulk.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from intercom_bulk.cli.screen import Screen
+    from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.model import Summary
+    from intercom_bulk.updaters.history import Runs
+
+__all__ = ["check_reports", "finish", "follow", "report_format"]
+
+TICK = 0.25
+"""Seconds between two pictures."""
+FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".md": "markdown", ".markdown": "markdown"}
+
+
+def check_reports(given: argparse.Namespace) -> None:
+    """Raises `UsageError` before the run for a report that could not be written after it."""
+    for path in given.report:
+        report_format(path)
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"There is no folder for --report {path}: make it, or choose another place.")
+
+
+def report_format(path: Path) -> str:
+    """What a report is, by the end of its name."""
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise UsageError(f"What is {path.name}? End the name of a report with .csv, .jsonl or .md.")
+    return form
+
+
+def follow(run: Run, screen: Screen, title: str) -> Summary:
+    """Draw it until it is over; its totals.
+
+    Ctrl-C ends it: what is in flight is waited for and recorded. A second one cuts that off too; those items are in
+    doubt, and read back when the run is resumed. Raises what made the run impossible.
+    """
+    drawn = picture(screen, title)
+    with _interruptible():
+        stops = 0
+        while True:
+            try:
+                over = run.wait(TICK)
+                if not stops:
+                    _draw(run, drawn)
+                if over:
+                    break
+            except KeyboardInterrupt:
+                stops += 1
+                drawn.close()
+                if stops == 1:
+                    screen.say("", "Stopping: waiting for the requests in flight. Ctrl-C again cuts them off.")
+                    run.stop()
+                else:
+                    run.abort()
+        drawn.close()
+    return run.result()
+
+
+def _draw(run: Run, drawn: Any) -> None:
+    now = run.progress()
+    if now is not None:
+        drawn.draw(Frame(now, run.summary().codes))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """What asks a process to end (a closed terminal, a scheduler) stops the run like Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = [one for one in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if one is not None]
+    before = {one: signal.signal(one, signal.default_int_handler) for one in asked}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def finish(
+    run: Run, screen: Screen, runs: Runs, reports: Sequence[Path], summary: Summary, *, is_undo: bool = False
+) -> int:
+    """The totals, the reports, what can be done next; the exit code."""
+    screen.show(*wrapped(str(summary), rest="  "))
+    for reason, count in sorted(summary.codes.items(), key=lambda each: -each[1]):
+        screen.show(f"{count:>9,}  {reason}")
+    for path in reports:
+        runs.export(run.run_id, path, report_format(path))
+        screen.show(f"Written: {path}")
+    code = code_of(summary)
+    screen.say(*_next(run.run_id, summary, code, is_undo=is_undo))
+    screen.give({**summary, "total_time": summary.total_time.total_seconds(), "exit": int(code)})
+    return code
+
+
+def _next(run_id: str, summary: Summary, code: int, *, is_undo: bool) -> Iterator[str]:
+    yield f"Run {run_id}"
+    if code in {3, 130}:
+        yield f"  to go on:      intercom-bulk runs resume {run_id}"
+    if summary.failed and code == 1:
+        yield f"  to try again:  intercom-bulk runs retry {run_id}"
+    if summary.unknown and code == 1:
+        yield f"  to look at what is in doubt:  intercom-bulk runs show {run_id} --items needs_review"
+    if summary.success and not is_undo:
+        yield f"  to take back:  intercom-bulk runs undo {run_id}"

@@ -1,0 +1,150 @@
+"""What is known of a run, for people and for programs: `runs list`, `show` and `report`."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.cli.ending import Exit
+from intercom_bulk.cli.following import report_format
+from intercom_bulk.cli.screen import Screen, clip, duration, table, when
+from intercom_bulk.errors import UnknownRun, UsageError
+from intercom_bulk.runs import report as reporting
+from intercom_bulk.runs.model import RunState, Status
+from intercom_bulk.updaters.history import Runs
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.updaters.history import StoredRun
+
+__all__ = ["UNDER_WAY", "as_json", "facts", "list_runs", "report", "run_named", "show"]
+
+LAST = "last"
+WORDS = {
+    Status.DONE: "done",
+    Status.SKIPPED: "skipped",
+    Status.FAILED: "failed",
+    Status.NEEDS_REVIEW: "need a look",
+    Status.UNKNOWN: "in doubt",
+    Status.STARTED: "under way",
+    Status.STAGED: "not processed",
+}
+UNDER_WAY = frozenset({RunState.RUNNING, RunState.PAUSING})
+
+
+def run_named(runs: Runs, word: str) -> str:
+    """The id of a run: said in full, by a part of it that no other has, or as "last". Raises `UnknownRun`."""
+    known = [record.run_id for record in runs.list()]
+    if word in known:
+        return word
+    if word == LAST and known:
+        return known[0]
+    found = [run_id for run_id in known if run_id.startswith(word) or run_id.endswith(word)]
+    if len(found) > 1:
+        raise UnknownRun(f"There are {len(found)} runs whose id begins or ends with {word}: say more of it.")
+    if not found:
+        raise UnknownRun(f"There is no run {word}.")
+    return found[0]
+
+
+def list_runs(given: argparse.Namespace) -> int:
+    """One line a run, newest first; with --json one document a line."""
+    screen, runs = Screen(given), Runs()
+    records = runs.list(resumable=True if given.resumable else None)[: given.count]
+    rows = []
+    for record in records:
+        counts = runs.get(record.run_id).counts
+        screen.give(as_json(record, counts))
+        rows.append(_row(record, counts))
+    if not records:
+        screen.say("There are no runs that could be gone on with." if given.resumable else "There are no runs yet.")
+    elif not screen.as_json:
+        screen.show(*table(("RUN", "STATE", "DONE", "FAILED", "WHAT"), rows))
+    return Exit.DONE
+
+
+def show(given: argparse.Namespace) -> int:
+    """How a run stands, and the items of one status."""
+    screen, runs = Screen(given), Runs()
+    run_id = run_named(runs, given.run_id)
+    stored = runs.get(run_id)
+    items = _items(runs, run_id, given) if given.items else []
+    screen.show(*(clip(line) for line in facts(stored)))
+    if given.items:
+        screen.show("", *(clip(f"  {one.item_id}  {one.code or ''}  {one.message or ''}".rstrip()) for one in items))
+    document = as_json(stored.record, stored.counts) | {"codes": dict(stored.codes)}
+    if given.items:
+        named = ("item_id", "status", "code", "message", "attempts", "before", "after", "request_id", "at")
+        document["items"] = [{name: getattr(one, name) for name in named} for one in items]
+    screen.give(document)
+    return Exit.DONE
+
+
+def report(given: argparse.Namespace) -> int:
+    """To a file, by the end of its name; else to stdout."""
+    screen, runs = Screen(given), Runs()
+    run_id = run_named(runs, given.run_id)
+    if given.output is not None:
+        runs.export(run_id, given.output, given.format or report_format(given.output))
+        screen.show(f"Written: {given.output}")
+        screen.give({"run_id": run_id, "written": str(given.output)})
+        return Exit.DONE
+    stored, form = runs.get(run_id), given.format or ("jsonl" if screen.as_json else "markdown")
+    if form == "csv":
+        reporting.write_csv(stored.record, runs.outcomes(run_id), sys.stdout)
+    elif form == "jsonl":
+        reporting.write_jsonl(stored.record, runs.outcomes(run_id), sys.stdout)
+    else:
+        samples = (outcome for outcome in runs.outcomes(run_id) if outcome.code is not None)
+        reporting.write_markdown(stored.record, stored.counts, stored.codes, samples, sys.stdout)
+    return Exit.DONE
+
+
+# -- in words
+
+
+def _items(runs: Runs, run_id: str, given: argparse.Namespace) -> Any:
+    try:
+        status = Status(given.items)
+    except ValueError:
+        raise UsageError(f"--items {given.items}: use one of {', '.join(Status)}.") from None
+    return [*islice(runs.outcomes(run_id, status), given.count)]
+
+
+def _row(record: RunRecord, counts: Mapping[Status, int]) -> tuple[str, ...]:
+    what = record.title if record.kind == "update" else f"{record.kind}: {record.title}"
+    why = f" ({record.reason})" if record.reason else ""
+    done, failed = counts.get(Status.DONE, 0), counts.get(Status.FAILED, 0)
+    return record.run_id, _words(record), f"{done:,}", f"{failed:,}", what + why
+
+
+def _words(record: RunRecord) -> str:
+    return record.state.value.replace("completed_with_errors", "with errors").replace("_", " ")
+
+
+def facts(stored: StoredRun) -> Iterator[str]:
+    """How a run stands, in lines."""
+    record, counts = stored.record, stored.counts
+    of = f" of run {record.parent}" if record.parent else ""
+    yield f"Run {record.run_id}: {record.title} ({record.kind}{of})"
+    yield f"  state    {_words(record)}" + (f": {record.ended}" if record.ended else "")
+    took = duration(max((record.ended_at or record.updated_at) - record.created_at, 0))
+    yield f"  started  {when(record.created_at)}; {'so far' if record.state in UNDER_WAY else 'it took'} {took}"
+    yield f"  by       {record.by or 'not known'}, workspace {record.workspace or 'not known'}"
+    if record.reason:
+        yield f"  why      {record.reason}"
+    told = ", ".join(f"{counts[status]:,} {word}" for status, word in WORDS.items() if counts.get(status))
+    yield f"  items    {told or 'none yet'}"
+    for code, count in sorted(stored.codes.items(), key=lambda each: -each[1]):
+        yield f"{count:>11,}  {code}"
+
+
+def as_json(record: RunRecord, counts: Mapping[Status, int]) -> dict[str, Any]:
+    """The same for programs."""
+    names = ("run_id", "title", "kind", "state", "run_key", "parent", "reason", "ended", "by", "workspace",
+             "created_at", "updated_at", "ended_at", "total", "max_items")  # fmt: skip
+    return {**{name: getattr(record, name) for name in names}, "counts": dict(counts)}

@@ -1,0 +1,125 @@
+"""Where words go: results to stdout, everything that is for people alone to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+try:
+    import termios
+except ImportError:  # pragma: no cover  Windows
+    termios = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["WIDTH", "Screen", "clip", "duration", "plain", "table", "when", "wrapped"]
+
+WIDTH = 79
+
+
+class Screen:
+    """stdout and stderr, as the options want them. A program that reads stdout gets JSON and nothing else."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.as_json = bool(given.json)
+        self.logs = bool(given.verbose)
+
+    def show(self, *lines: str) -> None:
+        """A result, for people; with --json they see it on stderr, where it is in nobody's way."""
+        _write(sys.stderr if self.as_json else sys.stdout, lines)
+
+    def say(self, *lines: str) -> None:
+        """What is no result: progress, questions, hints."""
+        _write(sys.stderr, lines)
+
+    def give(self, document: object) -> None:
+        """The result, for programs: one line of JSON. Nothing without --json."""
+        if self.as_json:
+            _write(sys.stdout, [json.dumps(plain(document), ensure_ascii=False)])
+
+    def ask(self, question: str) -> str | None:
+        """What is typed at the end of a line; None where nobody could be asked, or nobody answers."""
+        if not self.can_ask:
+            return None
+        _forget_typed_ahead()
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            sys.stderr.write("\n")
+        return answer.strip() if answer else None
+
+    @property
+    def can_ask(self) -> bool:
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody watches, on a terminal that can draw, and no log lines would run through the picture."""
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self.logs
+
+
+def _forget_typed_ahead() -> None:
+    """What was typed before a question stood there is no answer to it. Does nothing where there is no terminal."""
+    if termios is not None:
+        with suppress(termios.error, OSError, ValueError):
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
+def _write(out: Any, lines: Iterable[str]) -> None:
+    for line in lines:
+        out.write(f"{line}\n")
+    out.flush()
+
+
+def plain(value: object) -> Any:
+    """As JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value)
+
+
+def clip(text: str, width: int = WIDTH) -> str:
+    """One line that fits."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def wrapped(text: str, *, first: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as they need; the last one is cut where the screen ends."""
+    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    )
+    return [clip(line) for line in lines]
+
+
+def when(at: float | None) -> str:
+    """A moment, by the clock on this wall."""
+    return "" if not at else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def duration(seconds: float) -> str:
+    """About how long."""
+    if seconds <= 1:
+        return "about a second"
+    if seconds < 90:
+        return f"about {seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"about {seconds / 60:.0f} minutes"
+    return f"about {seconds / 3600:.1f} hours"

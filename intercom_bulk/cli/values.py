@@ -1,0 +1,119 @@
+"""What is typed becomes what is meant: moments, spans, pairs, names or nobody. Raises `Misread` in a sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from argparse import ArgumentTypeError as Misread
+from datetime import datetime, timedelta
+from pathlib import Path
+
+__all__ = [
+    "READERS",
+    "Misread",
+    "assignee",
+    "body",
+    "file_and_column",
+    "moment",
+    "pair",
+    "positive",
+    "share",
+    "span",
+    "whole",
+]
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_NOBODY = frozenset({"none", "nobody", "0", ""})
+
+
+def span(text: str) -> timedelta:
+    """`90s`, `45m`, `12h`, `30d`, `2w`."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None:
+        raise Misread(f"{text!r} is no span of time: write 45m, 12h, 30d or 2w")
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+def moment(text: str) -> int:
+    """Epoch seconds of a date or a date and a time (of this machine's zone, unless it names one), or of so long on."""
+    if _SPAN.fullmatch(text.strip().lower()):
+        return int(time.time() + span(text).total_seconds())
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        said = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise Misread(f"{text!r} is no time: write 2026-12-24, 2026-12-24T08:00, or in 12h, 30d") from None
+    return int((said if said.tzinfo is not None else said.astimezone()).timestamp())
+
+
+def assignee(text: str) -> str | None:
+    """A name or an id; None for nobody."""
+    return None if text.strip().lower() in _NOBODY else text.strip()
+
+
+def body(text: str) -> str:
+    """A text as it stands, or the content of `@FILE`."""
+    if not text.startswith("@") or not Path(text[1:]).is_file():
+        return text
+    return Path(text[1:]).read_text(encoding="utf-8-sig").strip()
+
+
+def pair(text: str) -> tuple[str, object]:
+    """`NAME=TEXT`, or `NAME:=JSON` for what is no text."""
+    name, sign, value = text.partition("=")
+    is_json = name.endswith(":")
+    name = name.removesuffix(":").strip()
+    if not sign or not name:
+        raise Misread(f"{text!r} is no NAME=TEXT (or NAME:=JSON)")
+    if not is_json:
+        return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise Misread(f"{value!r} after {name}:= is no JSON: write 42, true, false or null") from None
+
+
+def file_and_column(text: str) -> tuple[str, str | None]:
+    """`FILE` or `FILE:COLUMN`; `-` is what comes in by a pipe."""
+    if text == "-" or Path(text).exists():
+        return text, None
+    name, _, column = text.rpartition(":")
+    return (name, column) if name and column else (text, None)
+
+
+def whole(text: str) -> int:
+    """A whole number, 0 or more."""
+    digits = text.replace(",", "").replace("_", "")
+    if not (digits.isascii() and digits.isdigit()):
+        raise Misread(f"{text!r} is no whole number")
+    return int(digits)
+
+
+def positive(text: str) -> int:
+    """A whole number, 1 or more."""
+    if whole(text) < 1:
+        raise Misread(f"it must be 1 or more, not {text}")
+    return whole(text)
+
+
+def share(text: str) -> float:
+    """`0.5` or `50%`."""
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise Misread(f"{text!r} is no share: write 0.5 or 50%") from None
+
+
+READERS = {
+    "text": str,
+    "text_or_none": lambda text: text or None,
+    "assignee": assignee,
+    "moment": moment,
+    "body": body,
+    "pair": pair,
+    "pairs": pair,
+}
+"""How the words of an `Argument` are read, by its kind."""

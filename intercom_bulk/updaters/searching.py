@@ -1,0 +1,84 @@
+"""What an updater searches for, in whatever form it was said, as what is sent and what is filtered here."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from intercom_bulk.api.compile import compile_query
+from intercom_bulk.api.expression import Expression
+from intercom_bulk.api.query import checked
+from intercom_bulk.api.text import parse_query
+from intercom_bulk.errors import QueryError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+    from intercom_bulk.api.compile import Compiled
+    from intercom_bulk.api.pages import Endpoint
+    from intercom_bulk.workspace import Workspace
+
+__all__ = ["compiled", "expressed", "prepared"]
+
+
+def expressed(query: Mapping[str, Any] | Expression | str) -> Mapping[str, Any] | Expression:
+    """Text as the expression that it means; Intercom's JSON and expressions as they are."""
+    return parse_query(query) if isinstance(query, str) else query
+
+
+def prepared(
+    workspace: Workspace, where: Endpoint, query: Mapping[str, Any] | Expression | str | None, now: float
+) -> tuple[Mapping[str, Any], Compiled | None]:
+    """The filter (or query string) to send, and what filters here where there is such a part.
+
+    Raises `QueryError` before anything is sent that searches.
+    """
+    said = expressed(query) if query is not None else None
+    if not isinstance(said, Expression):
+        return (checked(said) if where.style == "search" else said or {}), None
+    made = compiled(workspace, where, said, now)
+    if made.query is None and where.style == "search":
+        raise QueryError(
+            f"{where.path} takes Intercom's own query JSON only: search companies/scroll or companies/list."
+        )
+    return made.query or {}, made
+
+
+def compiled(workspace: Workspace, where: Endpoint, expression: Expression | str, now: float) -> Compiled:
+    """The expression for this endpoint of this workspace; relative times count from `now` (epoch seconds)."""
+    return compile_query(
+        expression,
+        where.path.partition("/")[0],
+        names=partial(_id, workspace),
+        zone=_zone(workspace),
+        now=now,
+        by_server=where.style == "search",
+    )
+
+
+def _id(workspace: Workspace, kind: str, wanted: str) -> str:
+    """An id of what exists; where the token may not list those, an id as it is given."""
+    if kind == "admin" and wanted.casefold() == "me":
+        return workspace.directory.admin_id()
+    is_id = wanted.isascii() and wanted.isdigit()
+    if not workspace.directory.knows(kind):
+        if is_id:
+            return wanted
+        raise QueryError(f"A {kind.replace('_', ' ')} is given by its id in a search, not by a name such as {wanted!r}")
+    try:
+        return workspace.directory.resolve(kind, wanted)
+    except Unauthorized:
+        if is_id:
+            return wanted
+        raise
+
+
+def _zone(workspace: Workspace) -> tzinfo | None:
+    """The workspace's; None where it is not said, or by a name that this machine does not know."""
+    name = (workspace.directory.me().get("app") or {}).get("timezone")
+    try:
+        return ZoneInfo(name) if isinstance(name, str) and name else None
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return None
