@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intercom_bulk.sandbox.population import TICKET_TYPES
+from intercom_bulk.sandbox.population import TICKET_TYPES, first_message
 from intercom_bulk.sandbox.records import Company, Contact, Conversation, Ticket
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _domain(record: Contact) -> str | None:
 
 
 def _body(record: Conversation) -> str:
-    return f"<p>Hello, question {record.number}</p>"
+    return first_message(record.number)
 
 
 def _category(record: Ticket) -> str:

@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, str] = {
     "share_snoozed": "share of the conversations that is snoozed",
     "share_other_team": "share of the conversations in other teams' inboxes",
     "share_tagged": "share of the conversations with a tag",
+    "share_assigned": "share of the conversations on a teammate's name",
     "parts": "parts that each conversation has",
     "long_threads": "conversations with 600 parts",
     "arrivals": "new conversations a second while it runs",

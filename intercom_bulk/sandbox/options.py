@@ -39,6 +39,7 @@ class SandboxOptions:
     share_snoozed: float = 0.0
     share_other_team: float = 0.0
     share_tagged: float = 0.0
+    share_assigned: float = 0.0
     parts: int = 1
     long_threads: int = 0
     arrivals: float = 0.0

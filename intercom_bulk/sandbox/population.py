@@ -19,6 +19,7 @@ __all__ = [
     "TICKET_STATES",
     "TICKET_TYPES",
     "Population",
+    "first_message",
 ]
 
 ADMINS = (("780", "Ann Archer"), ("781", "Ben Brook"), ("782", "Cleo Cray"), ("783", "Dan Dale"))
@@ -49,8 +50,17 @@ TICKET_STATES = {
     "8543": TicketState("8543", "waiting_on_customer", "With the vendor", ("96",)),
 }
 """By id. Two types may each have a state of their own with the same label."""
+QUESTIONS = (
+    "how do I export my data?", "I cannot log in since this morning.", "please refund my last invoice.",
+    "where do I add a colleague?", "the page stays white.",
+)  # fmt: skip
 _DAY = 86_400
 _EMPTY: dict[str, Any] = {}
+
+
+def first_message(number: int) -> str:
+    """What the customer of a conversation wrote first, as HTML."""
+    return f"<p>Hello, question {number}: {QUESTIONS[number % len(QUESTIONS)]}</p>"
 
 
 class Population:
@@ -103,6 +113,8 @@ class Population:
             made.closed_by = options.admin_id
         elif state < options.share_closed + options.share_snoozed:
             made.state, made.snoozed_until = "snoozed", self.now + _DAY * (1 + number % 9)
+        if options.share_assigned and draw() < options.share_assigned:
+            made.admin = int(ADMINS[1 + number % 3][0])
         if draw() < options.share_tagged:
             made.tags = (TagMark(TAGS[number % len(TAGS)][0], at, options.admin_id),)
         if number % 3 == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.sandbox.documents import contact_links, tags
-from intercom_bulk.sandbox.population import TICKET_STATES, TICKET_TYPES
+from intercom_bulk.sandbox.population import TICKET_STATES, TICKET_TYPES, first_message
 
 if TYPE_CHECKING:
     from intercom_bulk.sandbox.records import Conversation, Part, Ticket
@@ -61,7 +61,7 @@ def conversation(workspace: Workspace, one: Conversation) -> dict[str, Any]:
             "id": source_id(one),
             "delivered_as": "customer_initiated",
             "subject": "",
-            "body": _DELETED if source_id(one) in one.redacted else f"<p>Hello, question {number}</p>",
+            "body": _DELETED if source_id(one) in one.redacted else first_message(number),
             "author": {
                 "type": "user",
                 "id": author,

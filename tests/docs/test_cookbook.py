@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+KINDS = ("conversations", "contacts", "companies", "tickets")
 PAGE = ROOT / "docs" / "cookbook.md"
 
 
@@ -36,6 +37,7 @@ def jobs() -> Iterator[Job]:
         yield Job(section.partition("\n")[0], tuple(blocks["bash"].splitlines()), blocks["python"], files)
 
 
+States = dict[tuple[str, str], dict[str, Any]]
 JOBS = list(jobs())
 
 
@@ -54,23 +56,42 @@ def test_terminal_and_python_do_the_same_to_a_workspace(
     job: Job, busy: Sandbox, run: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:
     where = {**environment, **busy.environ()}
-    busy.reset()
-    untouched = busy.digest()
-    spreadsheets(job, busy, tmp_path)
+    fresh = renewed(job, busy, tmp_path)
     for command in job.commands:
         ended = run("-m", *words_of(command), env=where)
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    by_terminal, effects = busy.digest(), busy.effects()
-    assert effects, "the job found nothing to do"
+    by_terminal, effects = changes(fresh, everything(busy)), busy_with(busy)
+    assert any(effects.values()), "the job found nothing to do"
 
-    busy.reset()
-    spreadsheets(job, busy, tmp_path)
+    fresh = renewed(job, busy, tmp_path)
     (tmp_path / "job.py").write_text(job.program)
     ended = run("job.py", env=where)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert busy.effects() == effects
-    assert busy.digest() == by_terminal
-    assert (by_terminal == untouched) == ("undo" in job.program)
+    assert busy_with(busy) == effects
+    assert changes(fresh, everything(busy)) == by_terminal
+    assert "undo" not in job.program or by_terminal == {}
+
+
+def renewed(job: Job, workspace: Sandbox, folder: Path) -> States:
+    """The workspace as it was, and the spreadsheets that the job is about."""
+    workspace.reset()
+    spreadsheets(job, workspace, folder)
+    return everything(workspace)
+
+
+def everything(workspace: Sandbox) -> States:
+    return {(kind, one): state for kind in KINDS for one, state in workspace.states(kind).items()}
+
+
+def changes(before: States, after: States) -> States:
+    """What each item that changed is now, as far as it changed; nothing, where it is no more."""
+    different = {one: after.get(one, {}) for one, was in before.items() if was != after.get(one)}
+    return {one: {k: v for k, v in now.items() if v != before[one].get(k)} for one, now in different.items()}
+
+
+def busy_with(workspace: Sandbox) -> dict[str, dict[str, int]]:
+    """How often each item was changed."""
+    return {kind: workspace.effects(kind) for kind in KINDS}
 
 
 def words_of(command: str) -> list[str]:
@@ -81,7 +102,7 @@ def words_of(command: str) -> list[str]:
 
 def spreadsheets(job: Job, workspace: Sandbox, folder: Path) -> None:
     """What Sales sends: some ids, one twice, a blank row, and one of nobody."""
-    ids = sorted(workspace.contact_ids())[:8]
+    ids = sorted(workspace.states("contacts"))[:8]
     for name in job.files:
         rows = [*ids, ids[0], "", "6762f14a00000000ffffffff"]
         (folder / name).write_text("name,contact_id\n" + "".join(f"somebody,{one}\n" for one in rows))

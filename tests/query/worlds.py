@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from intercom_bulk.sandbox import SandboxOptions
 from intercom_bulk.sandbox.documents import company, contact
-from intercom_bulk.sandbox.population import TICKET_STATES
+from intercom_bulk.sandbox.population import TICKET_STATES, first_message
 from intercom_bulk.sandbox.query import Grammar
 from intercom_bulk.sandbox.records import Record, TagMark
 from intercom_bulk.sandbox.threads import conversation, ticket
@@ -139,7 +139,7 @@ def _conversation(record: Any, draw: random.Random, moments: list[int]) -> Mappi
         "tag": _marked(record, draw),
         "contact": frozenset(record.contacts),
         "teammate": frozenset({admin} if admin else ()),
-        "body": f"Hello, question {record.number}",
+        "body": first_message(record.number)[3:-4],
         "channel": "messenger",
     }
 
