@@ -28,17 +28,17 @@ __all__ = [
 
 def close(message: str | None = None) -> Step:
     """Close it; `message` goes to the customer."""
-    return Step("intercom_bulk:ConversationCloser", {} if message is None else {"message": message})
+    return Step("intercom_bulk:ConversationCloser", {} if message is None else {"message": message}, "close")
 
 
 def open() -> Step:
     """Open it: reopens a closed one, wakes a snoozed one."""
-    return Step("intercom_bulk:StateChanger", {"state": "open"})
+    return Step("intercom_bulk:StateChanger", {"state": "open"}, "open")
 
 
 def snooze(until: datetime | int) -> Step:
     """Snooze it until then: an aware datetime, or epoch seconds."""
-    return Step("intercom_bulk:StateChanger", {"state": "snoozed", "snoozed_until": until})
+    return Step("intercom_bulk:StateChanger", {"state": "snoozed", "snoozed_until": until}, "snooze")
 
 
 def assign(
@@ -50,39 +50,39 @@ def assign(
     """Assign it to a teammate, a team or both, by name or id; None unassigns. See `Assigner`."""
     given = {"admin": admin, "team": team}
     told = {name: one for name, one in given.items() if not isinstance(one, EllipsisType)}
-    return Step("intercom_bulk:Assigner", {**told, "reopen": reopen})
+    return Step("intercom_bulk:Assigner", {**told, "reopen": reopen}, "assign")
 
 
 def tag(name: str | int) -> Step:
     """Put an existing tag on it, by name or id."""
-    return Step("intercom_bulk:TagAssigner", {"tag": name})
+    return Step("intercom_bulk:TagAssigner", {"tag": name}, "tag")
 
 
 def untag(name: str | int) -> Step:
     """Take a tag off it, by name or id."""
-    return Step("intercom_bulk:Untagger", {"tag": name})
+    return Step("intercom_bulk:Untagger", {"tag": name}, "untag")
 
 
 def note(body: str) -> Step:
     """Leave an internal note."""
-    return Step("intercom_bulk:NoteAdder", {"body": body})
+    return Step("intercom_bulk:NoteAdder", {"body": body}, "note")
 
 
 def reply(body: str, *, skip_notifications: bool = False) -> Step:
     """Write to the customer."""
-    return Step("intercom_bulk:Replier", {"body": body, "skip_notifications": skip_notifications})
+    return Step("intercom_bulk:Replier", {"body": body, "skip_notifications": skip_notifications}, "reply")
 
 
 def set_attributes(attributes: Mapping[str, Any]) -> Step:
     """Set custom attributes, which must exist."""
-    return Step("intercom_bulk:CustomAttributeUpdater", {"attributes": dict(attributes)})
+    return Step("intercom_bulk:CustomAttributeUpdater", {"attributes": dict(attributes)}, "set attributes")
 
 
 def set_title(title: str | None) -> Step:
     """Give it a title; None takes it away."""
-    return Step("intercom_bulk:TitleSetter", {"title": title})
+    return Step("intercom_bulk:TitleSetter", {"title": title}, "set title")
 
 
 def mark_read(*, read: bool = True) -> Step:
     """Mark it as read, or as unread."""
-    return Step("intercom_bulk:ReadMarker", {"read": read})
+    return Step("intercom_bulk:ReadMarker", {"read": read}, "mark read")

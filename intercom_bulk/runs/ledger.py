@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,7 @@ from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.rows import fields_of, outcome_of, row_of, slice_of, step_of, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -198,7 +199,7 @@ class Ledger:
 
     def slices(self, pass_number: int) -> list[Slice]:
         sql = "SELECT key, lo, hi, until, cursor, position, pages, done FROM slice WHERE pass=? ORDER BY key"
-        return [_slice(row) for row in self._database.rows(sql, (pass_number,))]
+        return [slice_of(row) for row in self._database.rows(sql, (pass_number,))]
 
     def save_slice(self, part: Slice, pass_number: int) -> None:
         """A cursor is data: written with the items before it."""
@@ -229,9 +230,9 @@ class Ledger:
             "INSERT INTO item (id, status, before, after) SELECT ?1, ?2, ?3, ?4"
             " WHERE NOT EXISTS (SELECT 1 FROM item WHERE id=?1)"
         )
-        is_new = self._database.execute(sql, (item.id, Status.STAGED, *_fields(told))) == 1
+        is_new = self._database.execute(sql, (item.id, Status.STAGED, *fields_of(told))) == 1
         if is_new and known is not None and known.parts:
-            rows = [(item.id, number, *_fields(part)) for number, part in enumerate(known.parts)]
+            rows = [(item.id, number, *fields_of(part)) for number, part in enumerate(known.parts)]
             self._database.execute_many("INSERT INTO step (id, step, before, after) VALUES (?, ?, ?, ?)", rows)
         return is_new
 
@@ -247,7 +248,7 @@ class Ledger:
             "UPDATE item SET status=?, at=?, code=?, message=?, request_id=?, detail=?"
             " WHERE id=? AND status IN (SELECT value FROM json_each(?))"
         )
-        rows = [(*_row(outcome), outcome.item_id, _ORIGINS[outcome.status]) for outcome in outcomes]
+        rows = [(*row_of(outcome), outcome.item_id, _ORIGINS[outcome.status]) for outcome in outcomes]
         self._expect(self._database.execute_many(sql, rows), len(rows))
 
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
@@ -259,7 +260,7 @@ class Ledger:
     def complete(self, item_id: str, records: Sequence[StepRecord]) -> None:
         """The steps of a composite's item that are over now, in order; the item stands at the one after them."""
         sql = "UPDATE step SET at=?, attempts=?, request_id=?, code=?, message=? WHERE id=? AND step=? AND at IS NULL"
-        rows = [(*_told(record), item_id, record.step) for record in records]
+        rows = [(*told_of(record), item_id, record.step) for record in records]
         self._expect(self._database.execute_many(sql, rows), len(rows))
         sql = "UPDATE item SET step=? WHERE id=? AND step=?"
         self._expect(self._database.execute(sql, (records[-1].step + 1, item_id, records[0].step)), 1)
@@ -276,7 +277,7 @@ class Ledger:
         sql = f"SELECT {columns} FROM step WHERE id IN ({ids}) ORDER BY id, step"  # noqa: S608  our own words
         found: dict[str, list[StepRecord]] = {}
         for item_id, *row in self._database.rows(sql, parameters):
-            found.setdefault(str(item_id), []).append(_step(row))
+            found.setdefault(str(item_id), []).append(step_of(row))
         return found
 
     def counts(self) -> dict[Status, int]:
@@ -296,7 +297,7 @@ class Ledger:
             " WHERE status IN (SELECT value FROM json_each(?)) ORDER BY at * ?, id"
         )
         for row in self._database.rows(sql, (json.dumps(statuses or list(Status)), -1 if newest_first else 1)):
-            yield _outcome(row)
+            yield outcome_of(row)
 
     def settled(
         self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
@@ -308,7 +309,7 @@ class Ledger:
             " ORDER BY coalesce(at, 0.0) DESC, id DESC LIMIT ?"
         )
         at, item_id = below or (float("inf"), "")
-        return [_outcome(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
+        return [outcome_of(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
@@ -337,64 +338,3 @@ _ORIGINS: Mapping[Status, str] = {
     for target in Status
 }
 """For each status, as a JSON list, those an item may come from."""
-
-
-def _row(outcome: Outcome) -> tuple[object, ...]:
-    texts = (outcome.code, outcome.message, outcome.request_id, outcome.detail)
-    return (outcome.status, outcome.at, *map(_storable, texts))
-
-
-def _storable(text: str | None) -> str | None:
-    """Half of a surrogate pair, which somebody's message may hold, is no UTF-8."""
-    return None if text is None else text.encode(errors="replace").decode()
-
-
-def _json(value: Mapping[str, object]) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _fields(effect: Effect | None) -> tuple[str | None, str | None]:
-    """What is kept of an effect: before and after."""
-    return (None, None) if effect is None else (_json(effect.before), _json(effect.after))
-
-
-def _told(record: StepRecord) -> tuple[object, ...]:
-    return (record.at, record.attempts, *map(_storable, (record.request_id, record.code, record.message)))
-
-
-def _step(row: Sequence[object]) -> StepRecord:
-    step, before, after, at, attempts, *texts = row
-    when = None if at is None else float(str(at))
-    return StepRecord(int(str(step)), _object(before), _object(after), when, int(str(attempts)), *map(_text, texts))
-
-
-def _object(text: object) -> dict[str, object] | None:
-    return None if text is None else dict(json.loads(str(text)))
-
-
-def _outcome(row: tuple[object, ...]) -> Outcome:
-    item_id, status, code, message, attempts, before, after, request_id, at, detail, step = row
-    return Outcome(
-        item_id=str(item_id),
-        status=Status(str(status)),
-        code=_text(code),
-        message=_text(message),
-        attempts=int(str(attempts)),
-        before=_object(before),
-        after=_object(after),
-        request_id=_text(request_id),
-        at=float(str(at or 0.0)),
-        detail=_text(detail),
-        step=int(str(step)),
-    )
-
-
-def _slice(row: tuple[object, ...]) -> Slice:
-    key, lo, hi, until, cursor, position, pages, done = row
-    lo, hi, until, position = (None if v is None else float(str(v)) for v in (lo, hi, until, position))
-    blank = Slice(str(key), lo, hi, until, _text(cursor), position)
-    return replace(blank, pages=int(str(pages)), done=bool(done))
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

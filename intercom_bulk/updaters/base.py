@@ -77,6 +77,8 @@ class IntercomBulkUpdater(ABC):
     """Items that `perform_batch()` takes in one call."""
     step_updaters: Sequence[IntercomBulkUpdater] = ()
     """Of a composite: who does its steps, in their order."""
+    step_name: str | None = None
+    """What a composite calls it, of which it is a step."""
     _owner: IntercomBulkUpdater | None = None
     writes_apart = False
     """Whether `restore()` writes fields in several requests, of which the last may be missing after a lost answer."""
@@ -123,9 +125,9 @@ class IntercomBulkUpdater(ABC):
     def admin_id(self, value: str | int | None) -> None:
         self._admin_id = None if value is None else str(value)
 
-    def belong_to(self, owner: IntercomBulkUpdater) -> None:
-        """Be a step of another updater: use its connection and its admin."""
-        self._owner = owner
+    def belong_to(self, owner: IntercomBulkUpdater, name: str | None = None) -> None:
+        """Be a step of another updater, by this name: use its connection and its admin."""
+        self._owner, self.step_name = owner, name
         self.access_token, self.base_url, self.inbox_id = owner.access_token, owner.base_url, owner.inbox_id
 
     @classmethod

@@ -36,8 +36,8 @@ def query_of(collection: str, query: Query | None) -> Asked:
     Companies are filtered by Intercom in no way: an expression, or its text, is held against each of them here.
     """
     if query is None:
-        everything = " ({} for all of them)" if collection == "companies" else ""
-        raise UsageError(f"What to search for? Pass query={everything}: without one every item would match.")
+        everything = "; query={} means all of them" if collection == "companies" else ""
+        raise UsageError(f"What to search for? Pass query=: without one every item would match{everything}.")
     if not isinstance(query, Mapping):
         return query
     if collection != "companies":

@@ -211,6 +211,7 @@ class Runs:
             raise UsageError(
                 f"{name} cannot be made again from the record of run {record.run_id} ({error}): pass updater=."
             ) from error
+        made.made_with = dict(record.parameters.get("made_with") or {})  # what became settings too: a plan compares it
         return made
 
     def _settings_for(self, made_with: Mapping[str, Any]) -> Settings:

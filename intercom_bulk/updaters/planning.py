@@ -16,6 +16,7 @@ from intercom_bulk.updaters.action import accepted_keywords
 from intercom_bulk.updaters.door import lasting_name
 from intercom_bulk.updaters.holdouts import customer_wrote_at, name_of, overrides
 from intercom_bulk.updaters.listed import ListedItems
+from intercom_bulk.updaters.stepping import step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -259,8 +260,10 @@ def _header(updater: IntercomBulkUpdater, arguments: Arguments, count: int) -> P
 
 
 def _irreversible(updater: IntercomBulkUpdater) -> str | None:
-    told = [_one_way(one) for one in updater.step_updaters or [updater]]
-    return " ".join(dict.fromkeys(filter(None, told))) or None
+    if not updater.step_updaters:
+        return _one_way(updater)
+    told = zip(step_names(updater.step_updaters), map(_one_way, updater.step_updaters), strict=True)
+    return " ".join(f"{name}: {text}" for name, text in told if text is not None) or None
 
 
 def _one_way(updater: IntercomBulkUpdater) -> str | None:

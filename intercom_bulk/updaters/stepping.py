@@ -12,7 +12,7 @@ from intercom_bulk.updaters.holdouts import leave_alone
 from intercom_bulk.updaters.undo import UndoAction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from intercom_bulk.runs.exclude import Exclude
     from intercom_bulk.runs.model import Receipt, StepRecord
@@ -25,21 +25,8 @@ NOTHING = Effect({}, {})
 
 
 def step_names(updaters: Sequence[IntercomBulkUpdater]) -> Sequence[str]:
-    """What people call the steps, by what does them."""
-    return [_WORDS.get(type(one).__name__, type(one).__name__) for one in updaters]
-
-
-_WORDS: Mapping[str, str] = {
-    "Assigner": "assign",
-    "ConversationCloser": "close",
-    "CustomAttributeUpdater": "set attributes",
-    "NoteAdder": "note",
-    "ReadMarker": "mark read",
-    "Replier": "reply",
-    "TagAssigner": "tag",
-    "TitleSetter": "set title",
-    "Untagger": "untag",
-}
+    """What people call the steps."""
+    return [one.step_name or type(one).__name__ for one in updaters]
 
 
 def effect_from(updaters: Sequence[IntercomBulkUpdater], item: dict[str, Any], start: int = 0) -> Effect:

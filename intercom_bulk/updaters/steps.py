@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from intercom_bulk.errors import UsageError
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.conversations import ConversationUpdater
-from intercom_bulk.updaters.stepping import effect_from
+from intercom_bulk.updaters.stepping import effect_from, step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,10 +21,11 @@ __all__ = ["Step", "Steps"]
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the updater that does it (its class, or "module:Class"), and what that is made with."""
+    """One step: the updater that does it (its class, or "module:Class"), what that is made with, and its name."""
 
     updater: type[IntercomBulkUpdater] | str
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
 
     def make(self, owner: IntercomBulkUpdater, **connection: Any) -> IntercomBulkUpdater:
         """The updater, with the connection of `owner`. Raises `UsageError` where it cannot be a step."""
@@ -35,7 +36,7 @@ class Step:
         where, here = made.get_search_endpoint(), owner.get_search_endpoint()
         if where != here:
             raise UsageError(f"{kind.__name__} works on {where}, and the steps on {here}: only one kind of items goes.")
-        made.belong_to(owner)
+        made.belong_to(owner, self.name)
         return made
 
     def _kind(self) -> type[IntercomBulkUpdater]:
@@ -75,17 +76,21 @@ class Steps(ConversationUpdater):
             )
         self.step_updaters = tuple(step.make(self, settings=self._settings) for step in steps)
         self.made_with["steps"] = [
-            {"updater": f"{type(one).__module__}:{type(one).__qualname__}", "keywords": one.made_with}
+            {
+                "updater": f"{type(one).__module__}:{type(one).__qualname__}",
+                "keywords": one.made_with,
+                "name": one.step_name,
+            }
             for one in self.step_updaters
         ]
         self.appends = any(one.appends for one in self.step_updaters)
-        told = (one.irreversible for one in self.step_updaters)
-        self.irreversible = " ".join(dict.fromkeys(filter(None, told))) or None
+        told = zip(step_names(self.step_updaters), self.step_updaters, strict=True)
+        self.irreversible = " ".join(f"{name}: {one.irreversible}" for name, one in told if one.irreversible) or None
 
     @classmethod
     def remade(cls, made_with: Mapping[str, Any]) -> Self:
         """Its steps are in the record by the names of their classes."""
-        steps = [Step(said["updater"], said["keywords"]) for said in made_with["steps"]]
+        steps = [Step(**said) for said in made_with["steps"]]
         return cls(*steps, **{name: value for name, value in made_with.items() if name != "steps"})
 
     @property

@@ -139,7 +139,7 @@ def test_a_deletion_whose_answer_was_lost_is_done_and_not_gone(
 ) -> None:
     sandbox = start(companies=8, fault_scope="writes", resets=1.0, resets_after_share=1.0)
     updater = kind(irreversible=True, **sandbox.settings_kwargs())
-    found = outcomes(updater, **(EVERYBODY if on == "contacts" else {}))
+    found = outcomes(updater, **(EVERYBODY if on == "contacts" else {"query": {}}))
     assert {outcome.status for outcome in found.values()} == {Status.DONE}
     assert len(found) == 8
     assert sandbox.states(on) == {}

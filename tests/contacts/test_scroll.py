@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import CompanyEditor, CompanyUpdater, RunOptions, Runs, RunState, SearchError, Settings
+from intercom_bulk import CompanyEditor, CompanyUpdater, Runs, RunState, SearchError, Settings
 from intercom_bulk.api import scroll
 from intercom_bulk.api.attempts import Attempts
 from intercom_bulk.api.pages import Search, endpoint
@@ -83,7 +83,7 @@ def every(sandbox: Sandbox) -> set[str]:
 
 def test_it_goes_on_under_one_parameter_to_an_empty_page(start: Start) -> None:
     sandbox = start(companies=250)
-    found = list(Lister(**sandbox.settings_kwargs()).search_items())
+    found = list(Lister(**sandbox.settings_kwargs()).search_items(query={}))
     assert len(found) == 250
     assert set(found) == every(sandbox)
     assert sandbox.stats()["requests"]["GET /companies/scroll"] == {"200": 4}
@@ -123,7 +123,7 @@ def test_the_scroll_of_an_earlier_life_is_not_gone_on_with(start: Start) -> None
 def test_a_stopped_run_is_resumed_with_every_company(start: Start) -> None:
     sandbox = start(companies=250, latency_ms=2)
     updater = CompanyEditor(fields={"plan": "Gold"}, **sandbox.settings_kwargs())
-    with updater.stream(parallel_workers=1) as outcomes:
+    with updater.stream(parallel_workers=1, query={}) as outcomes:
         next(outcomes)
     run_id = outcomes.summary().run_id
     last = Runs(Settings.build(**sandbox.settings_kwargs())).resume(run_id).result()
@@ -135,7 +135,7 @@ def test_another_scroll_is_waited_for_and_that_is_said(start: Start, caplog: pyt
     sandbox = start(companies=250, scroll_idle_s=0.4)
     Person(sandbox).ask("GET", "/companies/scroll")
     with caplog.at_level("WARNING"):
-        assert len(list(Lister(**sandbox.settings_kwargs()).search_items())) == 250
+        assert len(list(Lister(**sandbox.settings_kwargs()).search_items(query={}))) == 250
     said = [record.message for record in caplog.records if record.name == "intercom_bulk.api.scroll"]
     assert len(said) == 1
     assert "scroll already exists" in said[0]
@@ -153,7 +153,7 @@ def test_a_scroll_that_does_not_end_is_given_up_after_70_seconds(start: Start) -
 def test_waiting_for_another_scroll_ends_when_the_run_is_stopped(start: Start) -> None:
     sandbox = start(companies=250, scroll_idle_s=60.0)
     Person(sandbox).ask("GET", "/companies/scroll")
-    run = CompanyEditor(fields={"plan": "Gold"}, **sandbox.settings_kwargs()).start(options=RunOptions())
+    run = CompanyEditor(fields={"plan": "Gold"}, **sandbox.settings_kwargs()).start(query={})
     assert not run.wait(0.3)
     run.stop()
     assert run.result().state is RunState.STOPPED
@@ -171,5 +171,5 @@ def test_the_list_is_refused_where_it_would_leave_some_out(start: Start) -> None
     sandbox = start(companies=10_001)
     updater = CompanyEditor(fields={"plan": "Gold"}, source="list", **sandbox.settings_kwargs())
     with pytest.raises(SearchError, match=r"lists 10,000 of the 10,001"):
-        updater.bulk_process()
+        updater.bulk_process(query={})
     assert sandbox.effects("companies") == {}

@@ -53,7 +53,7 @@ def test_contacts_are_untagged_one_by_one_and_companies_together(start: Start) -
     person.ask("POST", "/tags", {"name": "vip", "companies": [{"id": one} for one in ids]})
     person.ask("POST", "/tags", {"name": "vip", "users": [{"id": one} for one in sandbox.states("contacts")]})
     before = calls(sandbox, "POST /tags")
-    outcomes(Untagger(tag="vip", on="companies", **sandbox.settings_kwargs()))
+    outcomes(Untagger(tag="vip", on="companies", **sandbox.settings_kwargs()), query={})
     assert all(not one["tags"] for one in sandbox.states("companies").values())
     assert calls(sandbox, "POST /tags") - before <= 3
     outcomes(Untagger(tag="vip", on="contacts", **sandbox.settings_kwargs()), **EVERYBODY)
@@ -76,7 +76,7 @@ def test_a_typo_makes_no_tag(start: Start, on: str) -> None:
     sandbox = start()
     updater = TagAssigner(tag="vpi", on=on, **sandbox.settings_kwargs())
     with pytest.raises(UnknownNameError, match="did you mean 'vip'"):
-        outcomes(updater, **(EVERYBODY if on == "contacts" else {}))
+        outcomes(updater, **(EVERYBODY if on == "contacts" else {"query": {}}))
     assert "vpi" not in sandbox.workspace.tags.values()
 
 

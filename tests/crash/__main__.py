@@ -54,8 +54,8 @@ def at_points() -> Iterator[tuple[str, Verdict]]:
             nth = 15 if point.endswith("-send") else 2 if point.partition(":")[2] in REPEATED else 1
             yield point, _trial(kind, lambda trial, at=(point, nth): trial.kill_at([at]), items=60)
         for point in SECOND_LIFE:
-            if point == "before-commit:again" and kind == "note":
-                continue  # a note is never sent again
+            if point == "before-commit:again" and kind in {"note", "steps"}:
+                continue  # a note is never sent again, and it is the first of the steps
             yield point, _trial(kind, lambda trial, at=point: trial.kill_at([IN_FLIGHT, (at, 1), (at, 1)]), items=60)
 
 

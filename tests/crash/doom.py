@@ -138,7 +138,7 @@ class DoomedLedger(Ledger):
 
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
         super().restage(items, attempted=attempted)
-        if attempted and "step" not in self._inside:
+        if attempted and "step" not in self._inside:  # then it went on, and was not tried again
             self._inside.append("again")
 
     def close(self) -> None:

@@ -196,7 +196,7 @@ def _ticket(record: Any, draw: random.Random, moments: list[int]) -> Mapping[str
         "team": team,
         "admin": admin,
         "open": record.open,
-        "state": dict(TICKET_STATES)[record.state_id],
+        "state": TICKET_STATES[record.state_id].category,
         "ticket_state": record.state_id,
         "snoozed": record.snoozed_until,
         "title": record.attributes["_default_title_"],

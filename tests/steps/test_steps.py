@@ -376,6 +376,23 @@ def test_an_applied_plan_is_strict_before_its_first_step_only(varied: Sandbox, t
     assert run.result().success == plan.count == 60
 
 
+def test_an_applied_plan_that_stopped_between_steps_goes_on(start: Start, tmp_path: Path) -> None:
+    """Read again in its next life, an item shows the run's own note and tag: nobody else moved it."""
+    sandbox = start(conversations=30, latency_ms=20, **VARIED)
+    updater = Steps(s.note("Swept."), s.tag("stale"), s.open(), s.close(), **sandbox.settings_kwargs())
+    plan = updater.plan(tmp_path / "plan.jsonl", **EVERYTHING)
+    run = updater.apply(plan.path, digest=plan.digest, parallel_workers=4, options=QUICK)
+    while not sandbox.effects():
+        run.wait(0.005)
+    run.stop()
+    assert run.result().state is RunState.STOPPED
+    assert any(o.status is Status.STAGED and o.step > 0 for o in outcomes(run.run_id).values())
+    again = Runs(Settings.build(**sandbox.settings_kwargs())).resume(run.run_id, options=QUICK)
+    assert (again.result().state, again.result().success) == (RunState.COMPLETED, plan.count)
+    records = {item_id: Runs().steps(run.run_id, item_id) for item_id in outcomes(run.run_id)}
+    assert sandbox.effects() == {item_id: sum(one.wrote for one in each) for item_id, each in records.items()}
+
+
 def test_a_preview_counts_the_writes_of_every_step(varied: Sandbox) -> None:
     digest = varied.digest()
     preview = Steps(s.tag("stale"), s.close(), **varied.settings_kwargs()).preview(**EVERYTHING)
@@ -423,6 +440,6 @@ def test_a_missing_tag_is_found_before_the_first_step(start: Start) -> None:
 def test_what_one_step_cannot_undo_is_said_of_all(start: Start) -> None:
     sandbox = start(conversations=10)
     made = (s.close(), Step(Final, {"tag": "stale"}))
-    with pytest.raises(UsageError, match=r"cannot be undone: a label stays\. Pass irreversible=True to Steps"):
+    with pytest.raises(UsageError, match=r"cannot be undone: Final: a label stays\. Pass irreversible=True to Steps"):
         Steps(*made, **sandbox.settings_kwargs()).bulk_process(**EVERYTHING)
     assert Steps(*made, irreversible=True, **sandbox.settings_kwargs()).bulk_process(**EVERYTHING).success == 10

@@ -22,7 +22,7 @@ CASES = (
         name="companies note",
         make=lambda **c: NoteAdder(body="Checked.", on="companies", **c),
         on="companies",
-        search={},
+        search={"query": {}},
         undoes=False,
         irreversible=True,
         appends=True,

@@ -274,7 +274,7 @@ def test_what_tickets_cannot_have_is_refused(
 
 def test_tickets_are_not_all_taken_by_mistake(prepared: Prepare) -> None:
     sandbox = prepared(population())
-    with pytest.raises(UsageError, match="Which tickets"):
+    with pytest.raises(UsageError, match="What to search for"):
         TicketCloser(**sandbox.settings_kwargs()).bulk_process()
 
 
