@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,16 @@ def _digest(path: Path) -> str:
         raise UsageError(f"The plan {path} cannot be read ({error.strerror}): give the file that it is in.") from error
 
 
+def _said(value: object) -> str:
+    """What an updater was made with; steps by what they are called."""
+    if isinstance(value, Mapping) and "updater" in value:
+        keywords = value.get("keywords") or {}
+        return " ".join((str(value["updater"]).rpartition(":")[2], *(f"{key}={one}" for key, one in keywords.items())))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_said, value))
+    return str(value)
+
+
 def _described(reader: PlanReader, made: IntercomBulkUpdater, sample: int) -> Iterator[str]:
     """A plan, as a preview would show it; what it causes was shown when it was made."""
     from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
@@ -84,6 +95,6 @@ def _described(reader: PlanReader, made: IntercomBulkUpdater, sample: int) -> It
         seconds=seconds_needed(count + reads, budget),
         irreversible=made.irreversible,
     )
-    with_what = ", ".join(f"{name} {value}" for name, value in header.made_with.items())
+    with_what = ", ".join(f"{name} {_said(value)}" for name, value in header.made_with.items())
     label = f"{with_what or 'no arguments'}; planned {when(header.created_at)}, sha256 {reader.digest[:12]}…"
     yield from described(header.title, made, label, found)

@@ -123,6 +123,7 @@ def _report(parser: Any) -> None:
 def _show(parser: Any) -> None:
     options.add_run(parser)
     parser.add_argument("--items", metavar="STATUS", help="list the items of this status, such as failed")
+    parser.add_argument("--item", metavar="ID", help="all that is known of one item, step by step")
     parser.add_argument("-n", type=whole, default=20, metavar="N", dest="count", help="of them, so many (20)")
 
 

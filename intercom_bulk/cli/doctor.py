@@ -180,7 +180,7 @@ def _checked(what: str, look: Callable[[], Finding]) -> Iterator[Finding]:
 
 
 def _runs(where: str) -> Finding:
-    """Each run that can be gone on with is opened to see whether its record is whole."""
+    """Whether each of them can be read, and which can be gone on with."""
     from intercom_bulk.updaters.history import Runs
 
     runs = Runs()
@@ -189,6 +189,8 @@ def _runs(where: str) -> Finding:
     for record in resumable:
         runs.get(record.run_id)
     told = f"{len(records):,} runs in {where}"
+    if damaged := runs.damaged():
+        return Finding(BAD, "records", f"{told}; {len(damaged):,} cannot be read: {', '.join(damaged[:3])}")
     if resumable:
         return Finding(
             ODD, "records", f"{told}; {len(resumable):,} can be gone on with: intercom-bulk runs list --resumable"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import report_format
-from intercom_bulk.cli.screen import Screen, clip, duration, table, when
+from intercom_bulk.cli.naming import Words
+from intercom_bulk.cli.screen import Screen, clip, duration, table, when, wrapped
 from intercom_bulk.errors import UnknownRun, UsageError
 from intercom_bulk.runs import report as reporting
 from intercom_bulk.runs.model import RunState, Status
@@ -33,6 +35,7 @@ WORDS = {
     Status.STARTED: "under way",
     Status.STAGED: "not processed",
 }
+OUTCOME = ("item_id", "status", "code", "message", "attempts", "before", "after", "request_id", "at")
 UNDER_WAY = frozenset({RunState.RUNNING, RunState.PAUSING})
 
 
@@ -64,13 +67,18 @@ def list_runs(given: argparse.Namespace) -> int:
         screen.say("There are no runs that could be gone on with." if given.resumable else "There are no runs yet.")
     elif not screen.as_json:
         screen.show(*table(("RUN", "STATE", "DONE", "FAILED", "WHAT"), rows))
+    if damaged := runs.damaged():
+        many = "1 run" if len(damaged) == 1 else f"{len(damaged):,} runs"
+        screen.say(*wrapped(f"{many} cannot be read: {', '.join(damaged)}", rest="  "))
     return Exit.DONE
 
 
 def show(given: argparse.Namespace) -> int:
-    """How a run stands, and the items of one status."""
+    """How a run stands, the items of one status, or all that is known of one item."""
     screen, runs = Screen(given), Runs()
     run_id = run_named(runs, given.run_id)
+    if given.item is not None:
+        return _show_item(runs, run_id, given.item, screen)
     stored = runs.get(run_id)
     items = _items(runs, run_id, given) if given.items else []
     screen.show(*(clip(line) for line in facts(stored)))
@@ -78,8 +86,7 @@ def show(given: argparse.Namespace) -> int:
         screen.show("", *(clip(f"  {one.item_id}  {one.code or ''}  {one.message or ''}".rstrip()) for one in items))
     document = as_json(stored.record, stored.counts) | {"codes": dict(stored.codes)}
     if given.items:
-        named = ("item_id", "status", "code", "message", "attempts", "before", "after", "request_id", "at")
-        document["items"] = [{name: getattr(one, name) for name in named} for one in items]
+        document["items"] = [{name: getattr(one, name) for name in OUTCOME} for one in items]
     screen.give(document)
     return Exit.DONE
 
@@ -104,7 +111,26 @@ def report(given: argparse.Namespace) -> int:
     return Exit.DONE
 
 
+def _show_item(runs: Runs, run_id: str, item_id: str, screen: Screen) -> int:
+    found = next((one for one in runs.outcomes(run_id) if one.item_id == item_id), None)
+    if found is None:
+        raise UsageError(f"Run {run_id} has no item {item_id}.")
+    screen.show(clip(f"{found.item_id}  {WORDS[found.status]}  {found.message or found.code or ''}".rstrip()))
+    screen.show(*wrapped(_WORDS.changes(found.before or {}, found.after or {}), first="  ", rest="  "))
+    steps = runs.steps(run_id, item_id)
+    for one in steps:
+        came = "not done" if one.at is None else "done" if one.wrote else str(one.code)
+        change = _WORDS.changes(one.before or {}, one.after or {})
+        screen.show(clip(f"  step {one.step + 1}  {came}  {one.message or change}".rstrip()))
+    screen.give({name: getattr(found, name) for name in OUTCOME} | {"steps": [asdict(one) for one in steps]})
+    return Exit.DONE
+
+
 # -- in words
+
+
+_WORDS = Words(lambda _, __: None)
+"""Without the workspace's names: looking at a run takes no token."""
 
 
 def _items(runs: Runs, run_id: str, given: argparse.Namespace) -> Any:

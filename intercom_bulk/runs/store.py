@@ -49,6 +49,9 @@ class RunStore(Protocol):
     def records(self) -> Iterator[RunRecord]:
         """All runs, newest first."""
 
+    def damaged(self) -> Iterator[str]:
+        """The runs that are there and cannot be read, which `records` leaves out."""
+
     def find_key(self, run_key: str) -> str | None:
         """The id of the run that was started with this key."""
 
@@ -138,6 +141,15 @@ class FileStore:
                 yield self.record(path.stem)
             except LedgerError:
                 continue  # damage stays local: one unreadable file does not hide the others
+
+    def damaged(self) -> Iterator[str]:
+        for path in sorted(self._folder.glob("*.db"), reverse=True):
+            if path.stem == "index":
+                continue
+            try:
+                self.record(path.stem)
+            except LedgerError:
+                yield path.stem
 
     def find_key(self, run_key: str) -> str | None:
         if not self._folder.is_dir():

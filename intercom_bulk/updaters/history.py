@@ -68,6 +68,10 @@ class Runs:
         chosen = (one for one in self._store.records() if resumable is None or one.is_resumable == resumable)
         return sorted(chosen, key=lambda record: record.created_at, reverse=True)
 
+    def damaged(self) -> tuple[str, ...]:
+        """The runs that are there and cannot be read: `list()` leaves them out."""
+        return tuple(self._store.damaged())
+
     def get(self, run_id: str) -> StoredRun:
         """How a run stands; its process may be working on it. Raises `UnknownRun`."""
         record = self._store.record(run_id)

@@ -15,6 +15,8 @@ from intercom_bulk.sandbox import SandboxOptions
 from intercom_bulk.sandbox.knobs import SENTENCES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from intercom_bulk.sandbox import Sandbox
     from tests.cli.conftest import Cli
 
@@ -85,12 +87,14 @@ def test_the_doctor_sees_a_clock_that_is_off(cli: Cli, sandbox: Sandbox) -> None
     assert "look clock" in told
 
 
-def test_the_doctor_sees_records_that_cannot_be_read(cli: Cli, home: object) -> None:
+def test_the_doctor_sees_records_that_cannot_be_read(cli: Cli, home: Path) -> None:
     assert cli("close", "--where", "state:open", "--yes", "--max", 1).code == 0
-    for path in os.scandir(f"{home}/runs"):
-        if path.name.endswith(".db"):
-            os.truncate(path.path, 100)
-    assert cli("doctor").code in {0, 3}
+    (path,) = home.glob("runs/2*.db")
+    os.truncate(path, 100)
+    ended = cli("doctor")
+    assert ended.code == 3
+    assert f"1 cannot be read: {path.stem}" in " ".join(ended.out.split())
+    assert f"1 run cannot be read: {path.stem}" in cli("runs", "list").err
 
 
 # -- rehearsals

@@ -59,6 +59,22 @@ def test_a_run_is_shown_with_what_was_not_done_and_why(cli: Cli, sandbox: Sandbo
     assert cli("runs", "show", "last", "--items", "broken").code == 2
 
 
+def test_an_item_is_shown_step_by_step(cli: Cli, sandbox: Sandbox) -> None:
+    words = ("steps", "--tag", "bug", "--assign-team", "Billing", "--close", "--where", "state:open")
+    assert cli(*words, "--max", 1, "--yes").code == 0
+    (item_id,) = sandbox.effects()
+    told = cli("runs", "show", "last", "--item", item_id)
+    assert [line.split()[1] for line in told.out.splitlines() if line.startswith("  step")] == ["1", "2", "3"]
+    assert 'state "open" -> "closed"' in told.out
+    assert [one["step"] for one in cli("runs", "show", "last", "--item", item_id, "--json").json["steps"]] == [0, 1, 2]
+    assert cli("runs", "show", "last", "--item", "nix").code == 2
+
+
+def test_a_plan_of_steps_says_which(cli: Cli) -> None:
+    assert cli("plan", "steps", "--tag", "bug", "--close", "--where", "state:open").code == 0
+    assert "TagAssigner tag=bug" in " ".join(cli("apply", "plan.jsonl", "--dry-run").out.split())
+
+
 def test_a_run_is_named_by_the_end_of_its_id_too(cli: Cli) -> None:
     run_id = closed(cli)
     assert cli("runs", "show", run_id[-6:], "--json").json["run_id"] == run_id

@@ -140,6 +140,10 @@ class PostgresStore:
                 for row in session.stream(f"{_STANDING} ORDER BY run_id DESC"):
                     yield _seen(*row)
 
+    def damaged(self) -> Iterator[str]:
+        """None by itself: a database is whole, or does not answer at all."""
+        return iter(())
+
     def find_key(self, run_key: str) -> str | None:
         with self._look() as session:
             row = session.row(_OF_KEY, (run_key,)) if _is_made(session) else None
