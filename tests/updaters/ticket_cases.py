@@ -16,6 +16,7 @@ from intercom_bulk import (
     TicketOpener,
     TicketSnoozer,
     TicketStateSetter,
+    Untagger,
 )
 from tests.updaters.cases import Case
 
@@ -38,6 +39,7 @@ def desk_work(sandbox: Sandbox, person: Person) -> None:
         if number % 2:
             fields |= {"assignee_id": "782", "ticket_attributes": {"severity": "low"}}
         person.ask("PUT", f"/tickets/{item_id}", fields)
+        person.ask("POST", f"/tickets/{item_id}/tags", {"id": "102", "admin_id": "781"})
 
 
 def ticket(name: str, **said: Any) -> Case:
@@ -63,6 +65,7 @@ CASES = (
     ticket("close", make=lambda **c: TicketCloser(**c), causes=("It is snoozed: the snooze ends.",)),
     ticket("snooze", make=lambda **c: TicketSnoozer(until=LATER, **c)),
     ticket("tag", make=lambda **c: TagAssigner(tag="stale", on="tickets", **c), undoes=False, tells=False),
+    ticket("untag", make=lambda **c: Untagger(tag="vip", on="tickets", **c), undoes=False, tells=False),
     ticket(
         "note",
         make=lambda **c: NoteAdder(body="Checked.", on="tickets", **c),
