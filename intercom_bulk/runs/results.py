@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import RateLimited, Stopped, Transient, Unauthorized
+from intercom_bulk.errors import LedgerError, RateLimited, Stopped, Transient, Unauthorized
 from intercom_bulk.runs.doubt import Doubt, Seen, decide
 from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, Status, StepRecord
 from intercom_bulk.runs.selection import Try
@@ -201,9 +201,9 @@ class Results:
             self._breaker.untold()  # that it came to nothing says only that reading works; a write has to show more
         else:
             self._note_answer(seen)
-        if isinstance(seen, (Unauthorized, RateLimited)):
+        if isinstance(seen, (Unauthorized, RateLimited, LedgerError)):
             self._halt(str(seen))
-        if isinstance(seen, (Unauthorized, RateLimited, Stopped)):
+        if isinstance(seen, (Unauthorized, RateLimited, LedgerError, Stopped)):
             self._doubts.put_back(doubt)
             return
         outcome = decide(doubt, seen, tries=self._plan.options.tries, at=self._clock.time())
