@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench crash clean
+.PHONY: help demo test check format docs bench crash clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,10 +38,14 @@ check: $(STAMP)dev  ## format, lint, types, and the direction of the imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(STAMP)dev  ## mend the format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP)dev  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: $(STAMP)bench  ## measure against the original way and others (up to 30 minutes)
 	$(BIN)/python -m bench
@@ -50,4 +54,4 @@ crash: $(STAMP)dev  ## kill runs 200 times, and at every named point (up to 30 m
 	$(BIN)/python -m tests.crash --kills 200
 
 clean:  ## forget the environment and what was built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .hypothesis

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Common", "Member", "News", "Part", "Peers", "Report", "grant", "lift", "merge"]
+__all__ = ["Common", "Member", "News", "Part", "Peers", "Report", "grant", "has_moved", "lift", "merge"]
 
 WIDTH = 10.0
 NEVER = float("-inf")
@@ -155,8 +155,8 @@ def merge(told: Common | None, mine: Common | None, now: float) -> Common | None
     if told is None or mine is None:
         return told or mine
     newer, older = (mine, told) if mine.edge_at >= told.edge_at else (told, mine)
-    if (mine.reset - told.reset) % 10:
-        return newer  # the server's windows have moved
+    if has_moved(mine, told):
+        return newer
     reset = max(mine.reset, told.reset)
     newer, older = lift(newer, reset), lift(older, reset)
     fresh = max((told, mine), key=lambda one: one.read_at)
@@ -177,6 +177,23 @@ def merge(told: Common | None, mine: Common | None, now: float) -> Common | None
         confirmed_at=max(newer.confirmed_at, older.confirmed_at),
         closed_until=max(newer.closed_until, older.closed_until),
     )
+
+
+class _Window(Protocol):
+    @property
+    def reset(self) -> int: ...
+    @property
+    def end(self) -> float: ...
+
+
+def has_moved(one: _Window, other: _Window) -> bool:
+    """Whether the server's windows, or its clock, are others than they were: the two know nothing of each other.
+
+    One window is told from the next by its number; a clock that was set back would make it one of long ago, and to step
+    from there to here would be to wait for that long.
+    """
+    drift = (one.end - one.reset) - (other.end - other.reset)
+    return bool((one.reset - other.reset) % 10) or abs(drift) > WIDTH
 
 
 def lift(common: Common, reset: int) -> Common:

@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from intercom_bulk.api.peers import Common, Peers, lift
+from intercom_bulk.api.peers import Common, Peers, has_moved, lift
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -362,12 +362,11 @@ class Account:
         if self.limit != common.limit and (newer_limit or self.limit is None):
             self._set_limit(common.limit)
         edge, limit = self.edge, float(self.limit or 0)
-        if edge is not None:
-            common = lift(common, edge.reset)
-        if edge is None or (common.reset - edge.reset) % 10:
+        if edge is None or has_moved(common, edge):
             self.edge = Edge(common.reset, common.end, common.slack)
             self.book, self.past, windows = Book(limit), Book(limit), 1
         else:
+            common = lift(common, edge.reset)
             windows = edge.adopt(common, corrected=common.edge_at > self._edge_at)
             if windows:
                 self._turn_page(windows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict
 from itertools import islice
@@ -143,13 +144,24 @@ def _items(runs: Runs, run_id: str, given: argparse.Namespace) -> Any:
 
 def _row(record: RunRecord, counts: Mapping[Status, int]) -> tuple[str, ...]:
     what = record.title if record.kind == "update" else f"{record.kind}: {record.title}"
-    why = f" ({record.reason})" if record.reason else ""
+    why = f" ({record.reason})" if record.reason else f": {chosen}" if (chosen := _chosen(record)) else ""
     done, failed = counts.get(Status.DONE, 0), counts.get(Status.FAILED, 0)
     return record.run_id, _words(record), f"{done:,}", f"{failed:,}", what + why
 
 
 def _words(record: RunRecord) -> str:
     return record.state.value.replace("completed_with_errors", "with errors").replace("_", " ")
+
+
+def _chosen(record: RunRecord) -> str:
+    """Which items a run was let loose on: its search, or the list that was given."""
+    listed, keywords = record.parameters.get("listed"), record.parameters.get("keywords") or {}
+    if listed:
+        return f"{listed['count']:,} rows of {listed['name']}"
+    said = {name: one for name, one in keywords.items() if one is not None}
+    query = said.pop("query", None)
+    words = [query if isinstance(query, str) else json.dumps(query)] if query else []
+    return " ".join([*words, *(f"{name}={one}" for name, one in said.items())])
 
 
 def facts(stored: StoredRun) -> Iterator[str]:
@@ -161,6 +173,8 @@ def facts(stored: StoredRun) -> Iterator[str]:
     took = duration(max((record.ended_at or record.updated_at) - record.created_at, 0))
     yield f"  started  {when(record.created_at)}; {'so far' if record.state in UNDER_WAY else 'it took'} {took}"
     yield f"  by       {record.by or 'not known'}, workspace {record.workspace or 'not known'}"
+    if chosen := _chosen(record):
+        yield f"  of       {chosen}"
     if record.reason:
         yield f"  why      {record.reason}"
     told = ", ".join(f"{counts[status]:,} {word}" for status, word in WORDS.items() if counts.get(status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 WALK = "docs/what-happened.md"
 """Its blocks follow one another: see test_walk."""
+WRITERS = ("bulk_process(", "bulk_close", ".apply(", ".start(", ".stream(")
 SMALL = ("--conversations", "30", "--latency-ms", "2")
 
 
@@ -57,13 +59,15 @@ def migrated(diff: str) -> str:
 
 
 SNIPPETS = list(snippets())
-ALONE = [s for s in SNIPPETS if s.document != WALK]
+COOKBOOK = "docs/cookbook.md"
+"""Its jobs are done one by one: see test_cookbook."""
+ALONE = [s for s in SNIPPETS if s.document not in {WALK, COOKBOOK}]
 PROGRAMS = [s for s in ALONE if s.language in {"python", "diff"} and "def test_" not in s.text]
 TESTS = [s for s in SNIPPETS if s.language == "python" and "def test_" in s.text]
 COMMANDS = [
     pytest.param(line.partition("#")[0].strip(), id=f"{s.document}: {line}")
     for s in SNIPPETS
-    if s.language == "bash"
+    if s.language == "bash" and s.document != COOKBOOK
     for line in s.text.splitlines()
 ]
 
@@ -78,7 +82,8 @@ def test_a_program_runs_and_does_once_what_it_says(
     assert ended.returncode == 0, ended.stderr
     effects = workspace.effects()
     each = 2 if ".undo()" in snippet.text else 1
-    assert set(effects.values()) == (set() if "dry_run=True" in snippet.text else {each})
+    writes = any(word in snippet.text for word in WRITERS) and "dry_run=True" not in snippet.text
+    assert set(effects.values()) == ({each} if writes else set())
     limit = re.search(r"max_(?:items|conversations)=(\d+)", snippet.text)
     assert limit is None or len(effects) == int(limit[1])
 
@@ -97,7 +102,11 @@ def test_a_command_works(
     command: str, run: Run, workspace: Sandbox, environment: dict[str, str], tmp_path: Path
 ) -> None:
     words = shlex.split(command)
-    if words[0] == "make":
+    if "intercom-bulk" in words:
+        by_hand(words, command, workspace, environment, tmp_path)
+    elif words[:2] == ["pip", "install"]:
+        assert re.fullmatch(r"intercom-bulk\[(cli)\]", words[2])
+    elif words[0] == "make":
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
     elif words[0] == "cp":
         shutil.copy(ROOT / ".env.example", tmp_path)
@@ -113,6 +122,29 @@ def test_a_command_works(
     else:
         assert words[:3] == [".venv/bin/python", "-m", "intercom_bulk.sandbox"], "a command that no test knows"
         serves_what_it_prints(words[1:], environment)
+
+
+def by_hand(words: list[str], command: str, workspace: Sandbox, environment: dict[str, str], folder: Path) -> None:
+    """What is typed at a shell, where nobody can be asked: nothing is written without --yes."""
+    if words[:2] == ["intercom-bulk", "sandbox"]:
+        serves_what_it_prints(["-m", "intercom_bulk", *words[1:]], environment)
+        return
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "intercom-bulk"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m intercom_bulk "$@"\n')
+    program.chmod(0o755)
+    ids = sorted(workspace.states("contacts"))[:3]
+    (folder / "customers.csv").write_text("name,contact_id\n" + "".join(f"somebody,{one}\n" for one in ids))
+    where = {**environment, "PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(folder)}
+    (folder / ".local/share/bash-completion/completions").mkdir(parents=True)
+    if "last" in words:
+        subprocess.run([program, "read", "--all", "--max", "3", "--yes"], cwd=folder, env=where, check=True)
+        workspace.reset()
+    ended = subprocess.run(["bash", "-c", command], cwd=folder, env=where, capture_output=True, text=True, check=False)
+    asks = not {"preview", "query", "runs", "completion", "doctor", "--yes", "--help", "--version"} & set(words)
+    over = ("runs" in words and words[2] in {"pause", "stop", "resume", "undo"}) or "--failed-of" in words
+    assert ended.returncode == (2 if asks or over else 0), ended.stdout + ended.stderr
+    assert bool(workspace.effects()) == ("--yes" in words)
 
 
 def serves_what_it_prints(arguments: list[str], environment: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from intercom_bulk.sandbox import Sandbox
 from tests.docs.conftest import ROOT
+from tests.docs.screens import until_noon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def sessions(page: str) -> Iterator[Session]:
 
 
 def test_the_page_does_what_it_shows(tmp_path: Path, environment: dict[str, str]) -> None:
-    with Sandbox(conversations=400, latency_ms=5) as sandbox:
+    with Sandbox(conversations=400, latency_ms=5, clock_skew=until_noon()) as sandbox:
         where = {**environment, **sandbox.environ()}
         for session in sessions(PAGE.read_text()):
             (killed if session.killed else walked)(session, sandbox, tmp_path, where)
