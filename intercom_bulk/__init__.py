@@ -9,11 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 
 _ROOMS = {
-    "api.compile": ("Compiled", "compile_query"),
-    "api.expression": ("Expression", "Q"),
-    "api.literals": ("days_ago", "hours_ago"),
+    "api.language.compile": ("Compiled", "compile_query"),
+    "api.language.expression": ("Expression", "Q"),
+    "api.language.literals": ("days_ago", "hours_ago"),
+    "api.language.text": ("parse_query",),
     "api.pages": ("Endpoint",),
-    "api.text": ("parse_query",),
     "display": ("ProgressLine",),
     "errors": (
         "ApiError",

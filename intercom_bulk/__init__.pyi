@@ -1,10 +1,10 @@
 """What type checkers see of the public door; `__init__.py` loads the same names when they are first used."""
 
-from intercom_bulk.api.compile import Compiled, compile_query
-from intercom_bulk.api.expression import Expression, Q
-from intercom_bulk.api.literals import days_ago, hours_ago
+from intercom_bulk.api.language.compile import Compiled, compile_query
+from intercom_bulk.api.language.expression import Expression, Q
+from intercom_bulk.api.language.literals import days_ago, hours_ago
+from intercom_bulk.api.language.text import parse_query
 from intercom_bulk.api.pages import Endpoint
-from intercom_bulk.api.text import parse_query
 from intercom_bulk.display import ProgressLine
 from intercom_bulk.errors import (
     ApiError,

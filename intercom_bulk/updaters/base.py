@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.plan import PlanFile
     from intercom_bulk.runs.preview import Preview

@@ -10,7 +10,7 @@ from intercom_bulk.api.query import checked
 from intercom_bulk.errors import UsageError
 
 if TYPE_CHECKING:
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
 
     Query = Mapping[str, Any] | Expression | str
     Asked = dict[str, Any] | Expression | str

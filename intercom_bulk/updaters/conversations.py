@@ -7,7 +7,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
-from intercom_bulk.api.expression import Expression, Filter
+from intercom_bulk.api.language.expression import Expression, Filter
 from intercom_bulk.api.query import both, checked
 from intercom_bulk.errors import LeftAlone, UsageError
 from intercom_bulk.runs.model import Effect

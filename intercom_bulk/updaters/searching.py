@@ -6,17 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from intercom_bulk.api.compile import compile_query
-from intercom_bulk.api.expression import Expression
+from intercom_bulk.api.language.compile import compile_query
+from intercom_bulk.api.language.expression import Expression
+from intercom_bulk.api.language.text import parse_query
 from intercom_bulk.api.query import checked
-from intercom_bulk.api.text import parse_query
 from intercom_bulk.errors import QueryError, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-    from intercom_bulk.api.compile import Compiled
+    from intercom_bulk.api.language.compile import Compiled
     from intercom_bulk.api.pages import Endpoint
     from intercom_bulk.workspace import Workspace
 
