@@ -32,11 +32,13 @@ from intercom_bulk.errors import (
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
-from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, StepRecord, Summary
+from intercom_bulk.runs.model import Effect, Outcome, RunState, Status, StepRecord
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.plan import PlanFile
 from intercom_bulk.runs.preview import Preview, PreviewItem
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
+from intercom_bulk.runs.summary import Progress, Summary
 from intercom_bulk.settings import Settings
 from intercom_bulk.updaters.assigning import Assigner
 from intercom_bulk.updaters.attributes import CustomAttributeUpdater

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Action, RunOptions, StepRecord
+    from intercom_bulk.runs.model import StepRecord
+    from intercom_bulk.runs.options import RunOptions
     from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.runs.seams import Action
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from intercom_bulk.api.pages import Endpoint
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Action
     from intercom_bulk.runs.plan import PlanEntry, PlanHeader
+    from intercom_bulk.runs.seams import Action
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.launch import Arguments
     from intercom_bulk.updaters.planning import Launching

@@ -12,7 +12,7 @@ from intercom_bulk.api.client import segment
 from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
 from intercom_bulk.api.resend import is_read
 from intercom_bulk.errors import ApiError, UsageError
-from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
 from intercom_bulk.sources import IteratorSource, SearchSource
 from intercom_bulk.updaters import applying, planning
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
     from intercom_bulk.api.language.expression import Expression
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.model import Effect
     from intercom_bulk.runs.plan import PlanFile
     from intercom_bulk.runs.preview import Preview
+    from intercom_bulk.runs.seams import Source
     from intercom_bulk.runs.stream import OutcomeStream
+    from intercom_bulk.runs.summary import Summary
 
 __all__ = ["Headers", "IntercomBulkUpdater"]
 

@@ -20,7 +20,7 @@ from intercom_bulk.updaters.threads import checked_body, parts_of, written_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from intercom_bulk.runs.model import Summary
+    from intercom_bulk.runs.summary import Summary
     from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = ["ConversationCloser", "ConversationUpdater", "StateChanger"]

@@ -12,7 +12,8 @@ from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import RunBusy, UsageError
 from intercom_bulk.runs import report
 from intercom_bulk.runs.inputs import forget_inputs
-from intercom_bulk.runs.model import RunOptions, RunState, Status
+from intercom_bulk.runs.model import RunState, Status
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.settings import Settings, region_url

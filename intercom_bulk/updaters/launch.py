@@ -18,8 +18,9 @@ from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
 from intercom_bulk.runs.inputs import Input, InputReader
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import Plan, RunOptions
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.seams import Plan
 from intercom_bulk.runs.stream import OutcomeStream
 from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
 from intercom_bulk.updaters.calls import refuse_netrc
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Action, Source
+    from intercom_bulk.runs.seams import Action, Source
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = ["Arguments", "Launch", "constructor_arguments"]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from intercom_bulk.runs.exclude import Exclude
-    from intercom_bulk.runs.model import Action, Page, Slice, Source
+    from intercom_bulk.runs.model import Page, Slice
+    from intercom_bulk.runs.seams import Action, Source
     from intercom_bulk.runs.stream import OutcomeStream
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.launch import Arguments, Launch

@@ -1,1 +1,1 @@
-"""What to search for, said as an expression or as text, and compiled to what Intercom can be asked: pure, and of no clock."""
+"""What to search for, as an expression or as text, compiled to what Intercom can be asked. Pure, without a clock."""
