@@ -54,6 +54,7 @@ _ROOMS = {
     "updaters.base": ("IntercomBulkUpdater",),
     "updaters.companies": ("CompanyDeleter", "CompanyEditor", "CompanyUpdater"),
     "updaters.compat": ("bulk_close", "bulk_close_hybrid", "bulk_close_maximal"),
+    "updaters.composite": ("Step", "Steps"),
     "updaters.contacts": (
         "ContactArchiver",
         "ContactBlocker",
@@ -69,7 +70,6 @@ _ROOMS = {
     "updaters.memberships": ("CompanyAttacher", "CompanyDetacher"),
     "updaters.participants": ("ContactAttacher", "ContactDetacher"),
     "updaters.removal": ("ConversationDeleter", "ConversationRedactor", "TicketDeleter"),
-    "updaters.steps": ("Step", "Steps"),
     "updaters.subscriptions": ("Subscriber", "Unsubscriber"),
     "updaters.tags": ("TagAssigner", "Untagger"),
     "updaters.tickets": (

@@ -45,6 +45,7 @@ from intercom_bulk.updaters.attributes import CustomAttributeUpdater
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.companies import CompanyDeleter, CompanyEditor, CompanyUpdater
 from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
+from intercom_bulk.updaters.composite import Step, Steps
 from intercom_bulk.updaters.contacts import (
     ContactArchiver,
     ContactBlocker,
@@ -60,7 +61,6 @@ from intercom_bulk.updaters.history import Runs, StoredRun
 from intercom_bulk.updaters.memberships import CompanyAttacher, CompanyDetacher
 from intercom_bulk.updaters.participants import ContactAttacher, ContactDetacher
 from intercom_bulk.updaters.removal import ConversationDeleter, ConversationRedactor, TicketDeleter
-from intercom_bulk.updaters.steps import Step, Steps
 from intercom_bulk.updaters.subscriptions import Subscriber, Unsubscriber
 from intercom_bulk.updaters.tags import TagAssigner, Untagger
 from intercom_bulk.updaters.tickets import (

@@ -9,8 +9,8 @@ from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.making import settings
 from intercom_bulk.cli.screen import Screen, clip, when, wrapped
 from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.holdouts import name_of
-from intercom_bulk.updaters.searching import compiled
+from intercom_bulk.updaters.running.holdouts import name_of
+from intercom_bulk.updaters.running.searching import compiled
 
 if TYPE_CHECKING:
     import argparse

@@ -15,13 +15,13 @@ from intercom_bulk.errors import ApiError, UsageError
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
 from intercom_bulk.sources import IteratorSource, SearchSource
-from intercom_bulk.updaters import applying, planning
-from intercom_bulk.updaters.action import accepted_keywords
-from intercom_bulk.updaters.again import resume, undo
-from intercom_bulk.updaters.calls import current_call
-from intercom_bulk.updaters.holdouts import of_recent_words
-from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
-from intercom_bulk.updaters.searching import prepared
+from intercom_bulk.updaters.running import applying, planning
+from intercom_bulk.updaters.running.action import accepted_keywords
+from intercom_bulk.updaters.running.again import resume, undo
+from intercom_bulk.updaters.running.calls import current_call
+from intercom_bulk.updaters.running.holdouts import of_recent_words
+from intercom_bulk.updaters.running.launch import Arguments, Launch, constructor_arguments
+from intercom_bulk.updaters.running.searching import prepared
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:

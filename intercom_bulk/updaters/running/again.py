@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.earlier import EarlierItems
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
-from intercom_bulk.updaters.launch import Arguments, Launch
-from intercom_bulk.updaters.lookup import Lookup
-from intercom_bulk.updaters.stepping import SteppedUndo, way_back
-from intercom_bulk.updaters.undo import UndoAction
+from intercom_bulk.updaters.running.launch import Arguments, Launch
+from intercom_bulk.updaters.running.lookup import Lookup
+from intercom_bulk.updaters.running.stepping import SteppedUndo, way_back
+from intercom_bulk.updaters.running.undo import UndoAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

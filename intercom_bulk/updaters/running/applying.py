@@ -11,11 +11,11 @@ from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.model import Effect, Item, Receipt, Status
 from intercom_bulk.runs.plan import PlanReader, plain
 from intercom_bulk.sources import PlanSource, search_by_ids
-from intercom_bulk.updaters.door import lasting
-from intercom_bulk.updaters.holdouts import customer_wrote_at, leave_alone
-from intercom_bulk.updaters.lookup import BY_ID
-from intercom_bulk.updaters.planning import identity, workspace_id
-from intercom_bulk.updaters.stepping import NOTHING, effect_from
+from intercom_bulk.updaters.running.door import lasting
+from intercom_bulk.updaters.running.holdouts import customer_wrote_at, leave_alone
+from intercom_bulk.updaters.running.lookup import BY_ID
+from intercom_bulk.updaters.running.planning import identity, workspace_id
+from intercom_bulk.updaters.running.stepping import NOTHING, effect_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.plan import PlanEntry, PlanHeader
     from intercom_bulk.runs.seams import Action
     from intercom_bulk.updaters.base import IntercomBulkUpdater
-    from intercom_bulk.updaters.launch import Arguments
-    from intercom_bulk.updaters.planning import Launching
+    from intercom_bulk.updaters.running.launch import Arguments
+    from intercom_bulk.updaters.running.planning import Launching
 
 __all__ = ["apply"]
 

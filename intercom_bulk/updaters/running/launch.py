@@ -22,14 +22,14 @@ from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.seams import Plan
 from intercom_bulk.runs.stream import OutcomeStream
-from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
-from intercom_bulk.updaters.calls import refuse_netrc
-from intercom_bulk.updaters.door import lasting, lasting_name
-from intercom_bulk.updaters.holdouts import check_sight, overrides
-from intercom_bulk.updaters.listed import ListedItems
-from intercom_bulk.updaters.lookup import Lookup
-from intercom_bulk.updaters.names import collection_of
-from intercom_bulk.updaters.stepping import SteppedAction
+from intercom_bulk.updaters.collections import collection_of
+from intercom_bulk.updaters.running.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.running.calls import refuse_netrc
+from intercom_bulk.updaters.running.door import lasting, lasting_name
+from intercom_bulk.updaters.running.holdouts import check_sight, overrides
+from intercom_bulk.updaters.running.listed import ListedItems
+from intercom_bulk.updaters.running.lookup import Lookup
+from intercom_bulk.updaters.running.stepping import SteppedAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

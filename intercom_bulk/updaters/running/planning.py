@@ -12,11 +12,11 @@ from intercom_bulk.errors import IntercomBulkError, UsageError
 from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, Status
 from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain, recorded_parts
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
-from intercom_bulk.updaters.action import accepted_keywords
-from intercom_bulk.updaters.door import lasting_name
-from intercom_bulk.updaters.holdouts import customer_wrote_at, name_of, overrides
-from intercom_bulk.updaters.listed import ListedItems
-from intercom_bulk.updaters.stepping import step_names
+from intercom_bulk.updaters.running.action import accepted_keywords
+from intercom_bulk.updaters.running.door import lasting_name
+from intercom_bulk.updaters.running.holdouts import customer_wrote_at, name_of, overrides
+from intercom_bulk.updaters.running.listed import ListedItems
+from intercom_bulk.updaters.running.stepping import step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.seams import Action, Source
     from intercom_bulk.runs.stream import OutcomeStream
     from intercom_bulk.updaters.base import IntercomBulkUpdater
-    from intercom_bulk.updaters.launch import Arguments, Launch
+    from intercom_bulk.updaters.running.launch import Arguments, Launch
 
 __all__ = ["Launching", "identity", "plan", "preview", "workspace_id"]
 
