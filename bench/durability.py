@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.runs.engine import Execution
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import Item, Page, Plan, Receipt, RunOptions, Slice
+from intercom_bulk.runs.model import Item, Page, Receipt, Slice
+from intercom_bulk.runs.options import RunOptions
+from intercom_bulk.runs.seams import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

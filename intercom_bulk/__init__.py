@@ -9,11 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 
 _ROOMS = {
-    "api.compile": ("Compiled", "compile_query"),
-    "api.expression": ("Expression", "Q"),
-    "api.literals": ("days_ago", "hours_ago"),
+    "api.language.compile": ("Compiled", "compile_query"),
+    "api.language.expression": ("Expression", "Q"),
+    "api.language.literals": ("days_ago", "hours_ago"),
+    "api.language.text": ("parse_query",),
     "api.pages": ("Endpoint",),
-    "api.text": ("parse_query",),
     "display": ("ProgressLine",),
     "errors": (
         "ApiError",
@@ -41,17 +41,20 @@ _ROOMS = {
     "runs.exclude": ("Exclude",),
     "runs.handle": ("Run",),
     "runs.ids": ("Ids",),
-    "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "StepRecord", "Summary"),
+    "runs.model": ("Effect", "Outcome", "RunState", "Status", "StepRecord"),
+    "runs.options": ("RunOptions",),
     "runs.plan": ("PlanFile",),
     "runs.preview": ("Preview", "PreviewItem"),
     "runs.record": ("RunRecord",),
     "runs.stream": ("OutcomeStream",),
+    "runs.summary": ("Progress", "Summary"),
     "settings": ("Settings",),
     "updaters.assigning": ("Assigner",),
     "updaters.attributes": ("CustomAttributeUpdater",),
     "updaters.base": ("IntercomBulkUpdater",),
     "updaters.companies": ("CompanyDeleter", "CompanyEditor", "CompanyUpdater"),
     "updaters.compat": ("bulk_close", "bulk_close_hybrid", "bulk_close_maximal"),
+    "updaters.composite": ("Step", "Steps"),
     "updaters.contacts": (
         "ContactArchiver",
         "ContactBlocker",
@@ -67,7 +70,6 @@ _ROOMS = {
     "updaters.memberships": ("CompanyAttacher", "CompanyDetacher"),
     "updaters.participants": ("ContactAttacher", "ContactDetacher"),
     "updaters.removal": ("ConversationDeleter", "ConversationRedactor", "TicketDeleter"),
-    "updaters.steps": ("Step", "Steps"),
     "updaters.subscriptions": ("Subscriber", "Unsubscriber"),
     "updaters.tags": ("TagAssigner", "Untagger"),
     "updaters.tickets": (

@@ -1,10 +1,10 @@
 """What type checkers see of the public door; `__init__.py` loads the same names when they are first used."""
 
-from intercom_bulk.api.compile import Compiled, compile_query
-from intercom_bulk.api.expression import Expression, Q
-from intercom_bulk.api.literals import days_ago, hours_ago
+from intercom_bulk.api.language.compile import Compiled, compile_query
+from intercom_bulk.api.language.expression import Expression, Q
+from intercom_bulk.api.language.literals import days_ago, hours_ago
+from intercom_bulk.api.language.text import parse_query
 from intercom_bulk.api.pages import Endpoint
-from intercom_bulk.api.text import parse_query
 from intercom_bulk.display import ProgressLine
 from intercom_bulk.errors import (
     ApiError,
@@ -32,17 +32,20 @@ from intercom_bulk.errors import (
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
-from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, StepRecord, Summary
+from intercom_bulk.runs.model import Effect, Outcome, RunState, Status, StepRecord
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.plan import PlanFile
 from intercom_bulk.runs.preview import Preview, PreviewItem
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.stream import OutcomeStream
+from intercom_bulk.runs.summary import Progress, Summary
 from intercom_bulk.settings import Settings
 from intercom_bulk.updaters.assigning import Assigner
 from intercom_bulk.updaters.attributes import CustomAttributeUpdater
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.companies import CompanyDeleter, CompanyEditor, CompanyUpdater
 from intercom_bulk.updaters.compat import bulk_close, bulk_close_hybrid, bulk_close_maximal
+from intercom_bulk.updaters.composite import Step, Steps
 from intercom_bulk.updaters.contacts import (
     ContactArchiver,
     ContactBlocker,
@@ -58,7 +61,6 @@ from intercom_bulk.updaters.history import Runs, StoredRun
 from intercom_bulk.updaters.memberships import CompanyAttacher, CompanyDetacher
 from intercom_bulk.updaters.participants import ContactAttacher, ContactDetacher
 from intercom_bulk.updaters.removal import ConversationDeleter, ConversationRedactor, TicketDeleter
-from intercom_bulk.updaters.steps import Step, Steps
 from intercom_bulk.updaters.subscriptions import Subscriber, Unsubscriber
 from intercom_bulk.updaters.tags import TagAssigner, Untagger
 from intercom_bulk.updaters.tickets import (

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from intercom_bulk.runs.model import Progress, Summary
+    from intercom_bulk.runs.summary import Progress, Summary
 
 __all__ = ["ProgressLine", "line_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.updaters.steps import Step
+from intercom_bulk.updaters.composite import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from intercom_bulk.runs.model import Summary
+    from intercom_bulk.runs.summary import Summary
 
 __all__ = ["Declined", "Exit", "code_of", "ended"]
 

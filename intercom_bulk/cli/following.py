@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Summary
+    from intercom_bulk.runs.summary import Summary
     from intercom_bulk.updaters.history import Runs
 
 __all__ = ["check_reports", "finish", "follow", "report_format"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from intercom_bulk.cli.screen import Screen
-    from intercom_bulk.runs.model import Progress
+    from intercom_bulk.runs.summary import Progress
 
 __all__ = ["Frame", "Picture", "picture"]
 

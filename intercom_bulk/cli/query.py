@@ -9,8 +9,8 @@ from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.making import settings
 from intercom_bulk.cli.screen import Screen, clip, when, wrapped
 from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.holdouts import name_of
-from intercom_bulk.updaters.searching import compiled
+from intercom_bulk.updaters.running.holdouts import name_of
+from intercom_bulk.updaters.running.searching import compiled, endpoint_of, source_of
 
 if TYPE_CHECKING:
     import argparse
@@ -42,11 +42,11 @@ class _Look(IntercomBulkUpdater):
 
     def explain(self, text: str) -> Any:
         """The search as it is sent, and what is filtered here. Names are looked up."""
-        return compiled(self.workspace, self._endpoint(), text, self.workspace.begin())
+        return compiled(self.workspace, endpoint_of(self), text, self.workspace.begin())
 
     def pages(self, text: str) -> Iterator[Page]:
         """What it finds, page by page. The first one tells the number of all, where Intercom counts them."""
-        source = self.make_source({"query": text}, self.workspace.begin(), 30.0)
+        source = source_of(self, {"query": text}, self.workspace.begin(), 30.0)
         part = source.open()[0]
         while not part.done:
             page = source.read(part)

@@ -10,7 +10,8 @@ from intercom_bulk.cli.progress import Frame, picture
 from intercom_bulk.cli.records import UNDER_WAY, as_json, facts, run_named
 from intercom_bulk.cli.screen import Screen, clip
 from intercom_bulk.clock import SYSTEM
-from intercom_bulk.runs.model import Progress, RunState, Status
+from intercom_bulk.runs.model import RunState, Status
+from intercom_bulk.runs.summary import Progress
 from intercom_bulk.updaters.history import Runs
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.model import Plan
+    from intercom_bulk.runs.seams import Plan
     from intercom_bulk.runs.workers import Workers
 
 __all__ = ["Doubt", "Doubts", "Seen", "decide"]

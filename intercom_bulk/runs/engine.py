@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Effect, Outcome, Page, Plan, Progress, Receipt, Summary
+    from intercom_bulk.runs.model import Effect, Outcome, Page, Receipt
+    from intercom_bulk.runs.seams import Plan
+    from intercom_bulk.runs.summary import Progress, Summary
     from intercom_bulk.runs.workers import Report
 
 __all__ = ["MAX_WORKERS", "Execution"]

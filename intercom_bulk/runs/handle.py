@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Plan, Progress, Summary
+    from intercom_bulk.runs.seams import Plan
+    from intercom_bulk.runs.summary import Progress, Summary
 
 __all__ = ["Run"]
 

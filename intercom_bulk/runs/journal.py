@@ -11,8 +11,9 @@ from intercom_bulk.runs.record import RunRecord
 if TYPE_CHECKING:
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import Recovered, RunLedger
-    from intercom_bulk.runs.model import Plan, Summary
     from intercom_bulk.runs.reading import Reading
+    from intercom_bulk.runs.seams import Plan
+    from intercom_bulk.runs.summary import Summary
 
 __all__ = ["HEARTBEAT", "Journal"]
 

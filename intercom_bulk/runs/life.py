@@ -10,13 +10,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from intercom_bulk.runs.engine import Execution
-from intercom_bulk.runs.model import Outcome, Plan, Progress, Summary
+from intercom_bulk.runs.summary import Progress, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
+    from intercom_bulk.runs.model import Outcome
+    from intercom_bulk.runs.seams import Plan
 
 __all__ = ["Life"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from intercom_bulk.runs.model import Budget
+    from intercom_bulk.runs.seams import Budget
 
 __all__ = ["Preview", "PreviewItem", "seconds_needed"]
 

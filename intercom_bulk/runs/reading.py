@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from intercom_bulk.clock import Clock
-    from intercom_bulk.runs.model import Page, Slice, Source
+    from intercom_bulk.runs.model import Page, Slice
+    from intercom_bulk.runs.seams import Source
     from intercom_bulk.runs.workers import Workers
 
 __all__ = ["Reading"]

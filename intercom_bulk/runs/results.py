@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.doubt import Doubts
     from intercom_bulk.runs.guard import Guard
     from intercom_bulk.runs.ledger import Recovered, RunLedger
-    from intercom_bulk.runs.model import Plan
+    from intercom_bulk.runs.seams import Plan
     from intercom_bulk.runs.selection import Selection
     from intercom_bulk.runs.tally import Tally
     from intercom_bulk.runs.verdicts import Verdict

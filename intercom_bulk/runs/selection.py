@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.guard import Guard
-    from intercom_bulk.runs.model import Plan
     from intercom_bulk.runs.reading import Reading
+    from intercom_bulk.runs.seams import Plan
     from intercom_bulk.runs.tally import Tally
 
 __all__ = ["Selection", "Try"]

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from intercom_bulk.runs.life import Life
-from intercom_bulk.runs.model import Outcome, Plan, Summary
+from intercom_bulk.runs.model import Outcome
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.runs.ledger import RunLedger
+    from intercom_bulk.runs.seams import Plan
+    from intercom_bulk.runs.summary import Summary
 
 __all__ = ["OutcomeStream"]
 

@@ -6,12 +6,13 @@ from collections import Counter, deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from intercom_bulk.runs.model import Outcome, Progress, RunState, Status, Summary
+from intercom_bulk.runs.model import Outcome, RunState, Status
+from intercom_bulk.runs.summary import Progress, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from intercom_bulk.runs.model import Budget, Plan
+    from intercom_bulk.runs.seams import Budget, Plan
 
 __all__ = ["Tally"]
 

@@ -9,7 +9,7 @@ from intercom_bulk.api.client import segment
 from intercom_bulk.errors import ChangedSince, LeftAlone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.conversations import ConversationUpdater
-from intercom_bulk.updaters.holdouts import of_an_assignment
+from intercom_bulk.updaters.running.holdouts import of_an_assignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

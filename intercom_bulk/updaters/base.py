@@ -4,46 +4,39 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.api.client import segment
-from intercom_bulk.api.pages import Endpoint, Search, checked_per_page, endpoint
-from intercom_bulk.api.resend import is_read
-from intercom_bulk.errors import ApiError, UsageError
-from intercom_bulk.runs.model import Effect, RunOptions, Source, Summary
-from intercom_bulk.settings import Settings, Token, checked_base_url, checked_token
-from intercom_bulk.sources import IteratorSource, SearchSource
-from intercom_bulk.updaters import applying, planning
-from intercom_bulk.updaters.action import accepted_keywords
-from intercom_bulk.updaters.again import resume, undo
-from intercom_bulk.updaters.calls import current_call
-from intercom_bulk.updaters.holdouts import of_recent_words
-from intercom_bulk.updaters.launch import Arguments, Launch, constructor_arguments
-from intercom_bulk.updaters.searching import prepared
-from intercom_bulk.workspace import Workspace
+from intercom_bulk.errors import UsageError
+from intercom_bulk.runs.options import RunOptions
+from intercom_bulk.settings import Settings
+from intercom_bulk.updaters.collections import collection_of
+from intercom_bulk.updaters.running import again, applying, planning
+from intercom_bulk.updaters.running.arguments import Arguments, constructor_arguments
+from intercom_bulk.updaters.running.calls import current_call
+from intercom_bulk.updaters.running.connecting import Headers, answered, connected
+from intercom_bulk.updaters.running.holdouts import of_recent_words
+from intercom_bulk.updaters.running.launch import launched
+from intercom_bulk.updaters.running.searching import found_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
+    from intercom_bulk.api.pages import Endpoint
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.model import Effect
     from intercom_bulk.runs.plan import PlanFile
     from intercom_bulk.runs.preview import Preview
     from intercom_bulk.runs.stream import OutcomeStream
+    from intercom_bulk.runs.summary import Summary
+    from intercom_bulk.workspace import Workspace
 
-__all__ = ["Headers", "IntercomBulkUpdater"]
+__all__ = ["IntercomBulkUpdater"]
 
 logger = logging.getLogger(__name__)
-
-
-class Headers(dict[str, str]):
-    """The headers for an updater's own requests; masked where they are shown."""
-
-    def __repr__(self) -> str:
-        return repr({key: "…" if key == "Authorization" else value for key, value in self.items()})
 
 
 class IntercomBulkUpdater(ABC):
@@ -103,14 +96,7 @@ class IntercomBulkUpdater(ABC):
         self.access_token: str = built.access_token
         self.base_url: str = built.base_url
         self.inbox_id: str | None = built.inbox_id
-        self.headers: dict[str, str] = Headers(
-            {
-                "Authorization": f"Bearer {built.access_token!s}",
-                "Accept": "application/json",
-                "Content-Type": "application/json",
-                "Intercom-Version": built.api_version,
-            }
-        )
+        self.headers: dict[str, str] = Headers.of(built)
 
     @property
     def admin_id(self) -> str:
@@ -201,7 +187,7 @@ class IntercomBulkUpdater(ABC):
 
     def read_item(self, item_id: str) -> dict[str, Any]:
         """An item as it is now, in one request, with all that `effect` looks at."""
-        collection = self._endpoint().path.partition("/")[0]
+        collection = collection_of(self)
         return self.request("GET", f"{collection}/{segment(item_id)}")
 
     def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
@@ -243,43 +229,22 @@ class IntercomBulkUpdater(ABC):
         Waits out 429s and repeats what surely did not arrive; reads are repeated whatever happened. Raises `ApiError`.
         `empty_ok`: an empty body is a fine answer here ({} is returned).
         """
-        call = current_call.get()
-        attempts = self.workspace.reads if is_read(method, path) else self.workspace.writes
-        if call is not None and call.looking:
-            attempts = self.workspace.looks
-        try:
-            answer = attempts.call(
-                lambda: self.workspace.client.send(method, path, json=json, params=params, empty_ok=empty_ok),
-                resend=is_read(method, path) and not (call is not None and call.looking),
-            )
-        except ApiError as error:
-            if call is not None:
-                call.error = error
-            raise
-        if call is not None:
-            call.accepted, call.request_id, call.error = True, answer.request_id, None
-        return answer.body
+        return answered(self.workspace, method, path, json=json, params=params, empty_ok=empty_ok)
 
     @property
     def workspace(self) -> Workspace:
         """The connection, made on first use from the attributes as they are then."""
         if self._workspace is None:
-            self._workspace = self._connect() if self._owner is None else self._owner.workspace
+            self._workspace = (
+                connected(self._settings, access_token=self.access_token, base_url=self.base_url)
+                if self._owner is None
+                else self._owner.workspace
+            )
         return self._workspace
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
         """The ids that match, one page after another, without acting on them."""
-        checked_per_page(per_page, self._endpoint())
-        source = self._search_source(per_page, search_kwargs, self.workspace.begin(), timeout=30.0)
-        seen: set[str] = set()
-        part = source.open()[0]
-        while not part.done:
-            page = source.read(part)
-            part = page.after
-            for item in page.items:
-                if item.id not in seen:
-                    seen.add(item.id)
-                    yield item.id
+        yield from found_ids(self, per_page, search_kwargs)
 
     def stream(
         self,
@@ -299,7 +264,8 @@ class IntercomBulkUpdater(ABC):
         one request may have. `dry_run`: read, never write. Closing the iterator stops the run: nothing is sent after
         the requests in flight. Raises `UsageError` for arguments that cannot be meant.
         """
-        return self._launch(
+        return launched(
+            self,
             Arguments(
                 workers=parallel_workers,
                 batch_size=batch_size,
@@ -308,7 +274,7 @@ class IntercomBulkUpdater(ABC):
                 dry_run=dry_run,
                 options=options or RunOptions(),
                 keywords=search_kwargs,
-            )
+            ),
         ).stream()
 
     def start(
@@ -323,7 +289,8 @@ class IntercomBulkUpdater(ABC):
         **search_kwargs: Any,
     ) -> Run:
         """Start the same run as `stream()` would, in the background: a handle to watch, pause, stop and wait for it."""
-        return self._launch(
+        return launched(
+            self,
             Arguments(
                 workers=parallel_workers,
                 batch_size=batch_size,
@@ -332,7 +299,7 @@ class IntercomBulkUpdater(ABC):
                 dry_run=dry_run,
                 options=options or RunOptions(),
                 keywords=search_kwargs,
-            )
+            ),
         ).start()
 
     def preview(
@@ -348,8 +315,8 @@ class IntercomBulkUpdater(ABC):
 
         Reads what the run would read, never writes. `str(preview)` is for people.
         """
-        arguments = self._looking(max_items, timeout, options, search_kwargs)
-        return planning.preview(self, self._launch, arguments, sample)
+        arguments = _looking(max_items, timeout, options, search_kwargs)
+        return planning.preview(self, arguments, sample)
 
     def plan(
         self,
@@ -364,7 +331,7 @@ class IntercomBulkUpdater(ABC):
 
         Reads, never writes to Intercom. The digest of the result is what `apply()` wants to hear.
         """
-        return planning.plan(self, self._launch, self._looking(max_items, timeout, options, search_kwargs), Path(path))
+        return planning.plan(self, _looking(max_items, timeout, options, search_kwargs), Path(path))
 
     def apply(
         self,
@@ -392,7 +359,7 @@ class IntercomBulkUpdater(ABC):
             timeout=float(timeout),
             options=options or RunOptions(),
         )
-        return applying.apply(self, self._launch, arguments, self._endpoint(), Path(path), digest=digest, strict=strict)
+        return applying.apply(self, arguments, Path(path), digest=digest, strict=strict)
 
     def resume(self, run_id: str, *, options: RunOptions | None = None) -> Run:
         """Go on with a run of this updater that was paused, stopped, halted or interrupted, under its own id.
@@ -400,15 +367,7 @@ class IntercomBulkUpdater(ABC):
         What was done stays done; what was in flight when it ended is read back before anything is sent again. Raises
         `RunBusy` while another process works on it, `UnknownRun`, and `UsageError` on another workspace.
         """
-        record = self.workspace.store.record(run_id)
-        if record.kind != "apply":
-            return resume(self, run_id, options or RunOptions())
-        said = record.parameters
-        path, digest, strict = Path(said["plan"]), str(said["digest"]), bool(said["strict"])
-        arguments = Arguments.from_record(said, options or RunOptions())
-        return applying.apply(
-            self, self._launch, arguments, self._endpoint(), path, digest=digest, strict=strict, run_id=run_id
-        )
+        return again.resume(self, run_id, options or RunOptions())
 
     def undo(self, run_id: str, *, options: RunOptions | None = None) -> Run:
         """Take back what a run of this updater did, newest first, only where the item still is as the run left it.
@@ -416,10 +375,7 @@ class IntercomBulkUpdater(ABC):
         Itself a run: two requests an item; what was changed since is skipped and listed (`changed_since`). An undo of
         that run that was cut short is gone on with. Raises `UsageError`, with nothing sent, where there is no way back.
         """
-        if not self.restores:
-            why = self.irreversible or f"{type(self).__name__} has no restore()."
-            raise UsageError(f"Run {run_id} cannot be undone: {why}")
-        return undo(self, run_id, options or RunOptions())
+        return again.undo(self, run_id, options or RunOptions())
 
     def bulk_process(
         self,
@@ -451,58 +407,9 @@ class IntercomBulkUpdater(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url}, admin {self._admin_id or 'of the token'})"
 
-    # -- how it is put together
 
-    def _endpoint(self) -> Endpoint:
-        where = self.get_search_endpoint()
-        return where if isinstance(where, Endpoint) else endpoint(where)
-
-    def _connect(self) -> Workspace:
-        settings = replace(
-            self._settings,
-            access_token=Token(checked_token(self.access_token)),
-            base_url=checked_base_url(self.base_url),
-        )
-        return Workspace(settings)
-
-    def _check_keywords(self, keywords: Mapping[str, Any]) -> None:
-        known = accepted_keywords(self.get_search_query, keywords) | accepted_keywords(self.perform_action, keywords)
-        unknown = sorted(set(keywords) - set(known))
-        if unknown:
-            raise UsageError(
-                f"Unknown keyword {unknown[0]!r}: neither get_search_query() nor perform_action() of"
-                f" {type(self).__name__} takes it."
-            )
-
-    def _looking(
-        self, max_items: int | None, timeout: float, options: RunOptions | None, keywords: Mapping[str, Any]
-    ) -> Arguments:
-        chosen = options or RunOptions()
-        return Arguments(max_items=max_items, timeout=float(timeout), dry_run=True, options=chosen, keywords=keywords)
-
-    def _launch(self, arguments: Arguments, *, run_id: str | None = None, **replacing: Any) -> Launch:
-        self._check_keywords(arguments.keywords)
-        return Launch(self, arguments, run_id=run_id, **replacing)
-
-    def make_source(self, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> Source:
-        """Where a run's items come from: the search, or an overridden `search_items()`."""
-        if type(self).search_items is not IntercomBulkUpdater.search_items:
-            found = self.search_items(**accepted_keywords(self.search_items, keywords))
-            return IteratorSource(found, told=f"search_items() of {type(self).__name__}")
-        return self._search_source(150, keywords, cutoff, timeout)
-
-    def _search_source(self, per_page: int, keywords: Mapping[str, Any], cutoff: int, timeout: float) -> SearchSource:
-        where = self._endpoint()
-        size = checked_per_page(per_page, where)
-        said = self.get_search_query(**accepted_keywords(self.get_search_query, keywords))
-        query, compiled = prepared(self.workspace, where, said, cutoff)
-        keep = compiled.keeps if compiled is not None and compiled.rest is not None else None
-        return SearchSource(
-            self.workspace.client,
-            self.workspace.reads,
-            Search(where, query, size),
-            item_id=self.get_item_id,
-            cutoff=cutoff,
-            timeout=timeout,
-            keep=keep,
-        )
+def _looking(
+    max_items: int | None, timeout: float, options: RunOptions | None, keywords: Mapping[str, Any]
+) -> Arguments:
+    chosen = options or RunOptions()
+    return Arguments(max_items=max_items, timeout=float(timeout), dry_run=True, options=chosen, keywords=keywords)

@@ -1,4 +1,4 @@
-"""What `on=` and `query=` stand for, in updaters of more than one kind of item."""
+"""What kinds of items an updater is for, and what `on=` and `query=` stand for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from intercom_bulk.api.query import checked
 from intercom_bulk.errors import UsageError
 
 if TYPE_CHECKING:
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
 
     Query = Mapping[str, Any] | Expression | str
     Asked = dict[str, Any] | Expression | str
 
-__all__ = ["checked_collection", "query_alone", "query_of", "search_endpoint"]
+__all__ = ["checked_collection", "collection_of", "query_alone", "query_of", "search_endpoint"]
 
 
 def checked_collection(on: str, allowed: Collection[str]) -> str:
@@ -23,6 +24,13 @@ def checked_collection(on: str, allowed: Collection[str]) -> str:
     if on not in allowed:
         raise UsageError(f"on must be one of {', '.join(allowed)}, not {on!r}.")
     return on
+
+
+def collection_of(updater: IntercomBulkUpdater) -> str:
+    """What its search finds: "conversations", "tickets" ..."""
+    where = updater.get_search_endpoint()
+    path = where if isinstance(where, str) else where.path
+    return path.strip("/").partition("/")[0]
 
 
 def search_endpoint(collection: str) -> str:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.display import ProgressLine
-from intercom_bulk.runs.model import RunOptions
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.updaters.conversations import ConversationCloser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from intercom_bulk.runs.model import Progress, Summary
+    from intercom_bulk.runs.summary import Progress, Summary
 
 __all__ = ["bulk_close", "bulk_close_hybrid", "bulk_close_maximal"]
 

@@ -7,20 +7,20 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
-from intercom_bulk.api.expression import Expression, Filter
+from intercom_bulk.api.language.expression import Expression, Filter
 from intercom_bulk.api.query import both, checked
 from intercom_bulk.errors import LeftAlone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.holdouts import TO_CUSTOMER
 from intercom_bulk.updaters.names import check_exists
-from intercom_bulk.updaters.searching import expressed
+from intercom_bulk.updaters.running.holdouts import TO_CUSTOMER
+from intercom_bulk.updaters.running.searching import expressed
 from intercom_bulk.updaters.threads import checked_body, parts_of, written_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from intercom_bulk.runs.model import Summary
+    from intercom_bulk.runs.summary import Summary
     from intercom_bulk.updaters.collections import Asked, Query
 
 __all__ = ["ConversationCloser", "ConversationUpdater", "StateChanger"]

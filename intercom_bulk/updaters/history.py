@@ -12,13 +12,14 @@ from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import RunBusy, UsageError
 from intercom_bulk.runs import report
 from intercom_bulk.runs.inputs import forget_inputs
-from intercom_bulk.runs.model import RunOptions, RunState, Status
+from intercom_bulk.runs.model import RunState, Status
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.settings import Settings, region_url
-from intercom_bulk.updaters import again
 from intercom_bulk.updaters.base import IntercomBulkUpdater
-from intercom_bulk.updaters.door import lasting
+from intercom_bulk.updaters.running import again
+from intercom_bulk.updaters.running.door import lasting
 from intercom_bulk.workspace import run_store, written
 
 if TYPE_CHECKING:

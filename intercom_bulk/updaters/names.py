@@ -1,4 +1,4 @@
-"""What an updater acts on, and the names of what it gives to that, made sure of before the first write."""
+"""The names of what an updater gives to its items, made sure of before the first write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from intercom_bulk.errors import Unauthorized
 if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
-__all__ = ["check_exists", "collection_of"]
+__all__ = ["check_exists"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +21,3 @@ def check_exists(updater: IntercomBulkUpdater, kind: str, wanted: str) -> None:
         updater.workspace.directory.resolve(kind, wanted)
     except Unauthorized:
         logger.info("the token may not list %ss: whether %s exists will show", kind, wanted)
-
-
-def collection_of(updater: IntercomBulkUpdater) -> str:
-    """What its search finds: "conversations", "tickets" ..."""
-    where = updater.get_search_endpoint()
-    path = where if isinstance(where, str) else where.path
-    return path.strip("/").partition("/")[0]

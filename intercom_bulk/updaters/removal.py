@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import Gone, LeftAlone, Rejected, UsageError
 from intercom_bulk.updaters.conversations import ConversationUpdater
-from intercom_bulk.updaters.holdouts import CUSTOMERS
+from intercom_bulk.updaters.running.holdouts import CUSTOMERS
 from intercom_bulk.updaters.threads import parts_of, plain_text
 from intercom_bulk.updaters.tickets import TicketUpdater
 

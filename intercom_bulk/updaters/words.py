@@ -9,7 +9,7 @@ from intercom_bulk.errors import ChangedSince, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.collections import query_alone, search_endpoint
 from intercom_bulk.updaters.conversations import ConversationUpdater
-from intercom_bulk.updaters.holdouts import of_words
+from intercom_bulk.updaters.running.holdouts import of_words
 from intercom_bulk.updaters.threads import checked_body, parts_of, shortened, written_by
 
 if TYPE_CHECKING:

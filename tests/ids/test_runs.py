@@ -26,7 +26,7 @@ from intercom_bulk import (
     UsageError,
 )
 from intercom_bulk.sandbox import SandboxProcess
-from intercom_bulk.updaters.calls import Call, current_call
+from intercom_bulk.updaters.running.calls import Call, current_call
 from tests.acceptance import old_style
 from tests.acceptance.runs import QUICK, assert_nothing_written, opened, run
 

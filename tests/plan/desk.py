@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from intercom_bulk import ConversationUpdater, Effect
-from intercom_bulk.updaters.holdouts import of_an_assignment, of_words
+from intercom_bulk.updaters.running.holdouts import of_an_assignment, of_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

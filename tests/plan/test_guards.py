@@ -9,7 +9,7 @@ import pytest
 
 from intercom_bulk import ConversationCloser, Exclude, RunOptions, TagAssigner, UsageError
 from intercom_bulk.errors import LeftAlone
-from intercom_bulk.updaters.holdouts import customer_wrote_at, leave_alone
+from intercom_bulk.updaters.running.holdouts import customer_wrote_at, leave_alone
 from tests.acceptance.runs import assert_nothing_written, run
 from tests.plan.desk import Desk, codes_of
 

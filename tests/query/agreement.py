@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, Phase, event, note, settings
 
-from intercom_bulk.api.compile import compile_query
+from intercom_bulk.api.language.compile import compile_query
 from intercom_bulk.api.query import checked
 from intercom_bulk.errors import QueryError
 from intercom_bulk.sandbox.query import compile_query as sandbox_filter
@@ -15,7 +15,7 @@ from tests.query.plain import selected
 from tests.query.worlds import NOW, Population, names, population
 
 if TYPE_CHECKING:
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
 
 __all__ = ["agrees", "many"]
 

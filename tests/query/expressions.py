@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from intercom_bulk.api.expression import Expression, Filter
-from intercom_bulk.api.literals import Ago
+from intercom_bulk.api.language.expression import Expression, Filter
+from intercom_bulk.api.language.literals import Ago
 from tests.query.plain import DATES
 from tests.query.worlds import ADMINS, TAGS, TEAMS, Population, population
 

@@ -13,8 +13,8 @@ from datetime import date, datetime, tzinfo
 from functools import cache
 from typing import Any
 
-from intercom_bulk.api.expression import And, Expression, Filter, Not, Or
-from intercom_bulk.api.literals import Ago
+from intercom_bulk.api.language.expression import And, Expression, Filter, Not, Or
+from intercom_bulk.api.language.literals import Ago
 
 __all__ = ["NAMES", "Facts", "World", "selected"]
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from intercom_bulk.api.compile import Compiled, compile_query
-from intercom_bulk.api.expression import Expression, Q
-from intercom_bulk.api.literals import days_ago
+from intercom_bulk.api.language.compile import Compiled, compile_query
+from intercom_bulk.api.language.expression import Expression, Q
+from intercom_bulk.api.language.literals import days_ago
 from intercom_bulk.api.query import both
 from intercom_bulk.errors import QueryError
 from tests.query.worlds import names

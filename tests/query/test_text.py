@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom_bulk.api.expression import And, Expression, Filter, Named, Not, Or, Q
-from intercom_bulk.api.literals import Ago, days_ago, hours_ago
-from intercom_bulk.api.text import parse_query
+from intercom_bulk.api.language.expression import And, Expression, Filter, Named, Not, Or, Q
+from intercom_bulk.api.language.literals import Ago, days_ago, hours_ago
+from intercom_bulk.api.language.text import parse_query
 from intercom_bulk.errors import QueryError
 from tests.query.agreement import many
 from tests.query.expressions import expressions

@@ -11,7 +11,7 @@ from tests.query.agreement import agrees, many
 from tests.query.expressions import expressions
 
 if TYPE_CHECKING:
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

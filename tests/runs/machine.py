@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.runs.engine import Execution
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import Effect, Item, Outcome, Page, Plan, Receipt, RunOptions, Slice, Summary
+from intercom_bulk.runs.model import Effect, Item, Outcome, Page, Receipt, Slice
+from intercom_bulk.runs.options import RunOptions
+from intercom_bulk.runs.seams import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from intercom_bulk.runs.ledger import RunLedger
+    from intercom_bulk.runs.summary import Summary
 
 
 @dataclass

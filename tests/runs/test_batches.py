@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import Rejected, Transient
-from intercom_bulk.runs.model import Receipt, RunOptions, RunState, Status
+from intercom_bulk.runs.model import Receipt, RunState, Status
+from intercom_bulk.runs.options import RunOptions
 from tests.runs.machine import Counting, Numbers, OpenGate, run
 
 if TYPE_CHECKING:

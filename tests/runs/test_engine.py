@@ -13,13 +13,17 @@ import pytest
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import Gone, RateLimited, Rejected, Transient, Unauthorized, UsageError
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import Effect, Item, Outcome, Page, Plan, Progress, RunOptions, RunState, Slice, Status
+from intercom_bulk.runs.model import Effect, Item, Outcome, Page, RunState, Slice, Status
+from intercom_bulk.runs.options import RunOptions
+from intercom_bulk.runs.seams import Plan
 from intercom_bulk.runs.stream import OutcomeStream
 from tests.runs.machine import Counting, Numbers, OpenGate, execution, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from intercom_bulk.runs.summary import Progress
 
 LOST = Transient("lost", sent=True, code="reset")
 BAD = Rejected("no", code="bad", status=422)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk import ConversationCloser
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import Item, Page, RunState, Slice, Status
-from intercom_bulk.updaters.action import UpdaterAction
+from intercom_bulk.updaters.running.action import UpdaterAction
 from tests.runs.machine import Counting, Numbers, execution
 
 if TYPE_CHECKING:

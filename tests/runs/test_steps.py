@@ -13,18 +13,8 @@ from hypothesis import strategies as st
 
 from intercom_bulk.errors import Gone, LeftAlone, Rejected, Transient, Unauthorized
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import (
-    Effect,
-    Item,
-    Outcome,
-    Page,
-    Receipt,
-    RunOptions,
-    RunState,
-    Slice,
-    Status,
-    StepRecord,
-)
+from intercom_bulk.runs.model import Effect, Item, Outcome, Page, Receipt, RunState, Slice, Status, StepRecord
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.record import RunRecord
 from tests.runs.machine import Numbers, OpenGate, execution, run
 

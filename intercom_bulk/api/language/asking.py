@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from intercom_bulk.api.binding import Among, Bound, Moments, Ordered, Says, midnight
-from intercom_bulk.api.fields import Field, Kind
-from intercom_bulk.api.forms import All, Some, Tree
+from intercom_bulk.api.language.binding import Among, Bound, Moments, Ordered, Says, midnight
+from intercom_bulk.api.language.fields import Field, Kind
+from intercom_bulk.api.language.forms import All, Some, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

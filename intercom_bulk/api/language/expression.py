@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import NoReturn
 
-from intercom_bulk.api.literals import Value, checked_value, quoted, write_value
+from intercom_bulk.api.language.literals import Value, checked_value, quoted, write_value
 from intercom_bulk.errors import QueryError
 
 __all__ = ["FIELD", "OPERATORS", "And", "Expression", "Filter", "Named", "Not", "Or", "Q"]

@@ -6,14 +6,14 @@ import html
 import re
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.api.binding import Among, Bound, Moments, Ordered, Says
-from intercom_bulk.api.fields import Kind
-from intercom_bulk.api.forms import Tree, holds
+from intercom_bulk.api.language.binding import Among, Bound, Moments, Ordered, Says
+from intercom_bulk.api.language.fields import Kind
+from intercom_bulk.api.language.forms import Tree, holds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from intercom_bulk.api.fields import Field
+    from intercom_bulk.api.language.fields import Field
 
 __all__ = ["matches", "text_of_html"]
 

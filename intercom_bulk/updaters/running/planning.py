@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,25 @@ from intercom_bulk.errors import IntercomBulkError, UsageError
 from intercom_bulk.runs.model import Effect, Item, Outcome, Receipt, RunState, Status
 from intercom_bulk.runs.plan import PlanEntry, PlanFile, PlanHeader, PlanWriter, plain, recorded_parts
 from intercom_bulk.runs.preview import Preview, PreviewItem, seconds_needed
-from intercom_bulk.updaters.action import accepted_keywords
-from intercom_bulk.updaters.door import lasting_name
-from intercom_bulk.updaters.holdouts import customer_wrote_at, name_of, overrides
-from intercom_bulk.updaters.listed import ListedItems
-from intercom_bulk.updaters.stepping import step_names
+from intercom_bulk.updaters.running.action import accepted_keywords
+from intercom_bulk.updaters.running.door import lasting_name
+from intercom_bulk.updaters.running.holdouts import customer_wrote_at, name_of, overrides
+from intercom_bulk.updaters.running.launch import launched
+from intercom_bulk.updaters.running.listed import ListedItems
+from intercom_bulk.updaters.running.stepping import step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from intercom_bulk.runs.exclude import Exclude
-    from intercom_bulk.runs.model import Action, Page, Slice, Source
+    from intercom_bulk.runs.model import Page, Slice
+    from intercom_bulk.runs.seams import Action, Source
     from intercom_bulk.runs.stream import OutcomeStream
     from intercom_bulk.updaters.base import IntercomBulkUpdater
-    from intercom_bulk.updaters.launch import Arguments, Launch
+    from intercom_bulk.updaters.running.arguments import Arguments
 
-__all__ = ["Launching", "identity", "plan", "preview", "workspace_id"]
+__all__ = ["identity", "plan", "preview", "workspace_id"]
 
 MOST_SENTENCES = 50
 """Side effects that are counted one by one: a hook that names the item in its sentence must not fill memory."""
@@ -37,10 +38,6 @@ _NO_EFFECT = "all of it, for effect() does not tell what each item was before."
 _NO_RESTORE = "all of it, for there is no restore() to bring back what was."
 
 _CONNECTION = frozenset({"base_url", "irreversible", "region"})
-
-
-Launching = Callable[..., "Launch"]
-"""The updater's own way to a run: arguments, and what replaces its search and its action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ class _Counted:
 class _Watch:
     """One dry run and what is seen of it: totals that stay small, whatever the number of items."""
 
-    def __init__(self, updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments) -> None:
+    def __init__(self, updater: IntercomBulkUpdater, arguments: Arguments) -> None:
         self._updater = updater
         self._arguments = arguments
         self._notes: dict[str, _Sight] = {}
@@ -130,7 +127,7 @@ class _Watch:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.side_effects: Counter[str] = Counter()
-        self._launch = launch(arguments, make_source=self._make_source, make_action=self._make_action)
+        self._launch = launched(updater, arguments, make_source=self._make_source, make_action=self._make_action)
 
     def _make_source(self, cutoff: int) -> Source:
         self._source = _Counted(self._launch.own_source(cutoff))
@@ -179,11 +176,11 @@ def _is_no_item(outcome: Outcome) -> bool:
     return outcome.status is Status.SKIPPED or outcome.code == "bad_id"
 
 
-def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, sample: int) -> Preview:
+def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> Preview:
     """What the run would do; `sample` of its items are kept."""
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
-    watch, shown = _Watch(updater, launch, arguments), list[PreviewItem]()
+    watch, shown = _Watch(updater, arguments), list[PreviewItem]()
     writes = 0
     for outcome, sight in watch.changes():
         writes += sight.writes
@@ -212,7 +209,7 @@ def preview(updater: IntercomBulkUpdater, launch: Launching, arguments: Argument
     )
 
 
-def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, path: Path) -> PlanFile:
+def plan(updater: IntercomBulkUpdater, arguments: Arguments, path: Path) -> PlanFile:
     """The items that would be changed, frozen in `path`."""
     if overrides(updater, "search_items") and arguments.options.source is None:
         raise UsageError(
@@ -223,7 +220,7 @@ def plan(updater: IntercomBulkUpdater, launch: Launching, arguments: Arguments, 
         if not _survives(value):
             raise UsageError(f"{name}= reaches perform_action(), but a plan cannot hold it: only what JSON has.")
     with PlanWriter(path) as writer:
-        watch = _Watch(updater, launch, arguments)
+        watch = _Watch(updater, arguments)
         for outcome, sight in watch.changes():
             before, after = outcome.before, outcome.after
             parts = recorded_parts(sight.parts)

@@ -11,8 +11,8 @@ import requests
 from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import ApiError, IntercomBulkError, RateLimited, UsageError
 from intercom_bulk.runs.model import Effect, Item, Receipt
-from intercom_bulk.updaters.calls import Call, current_call, failure_of_error, failure_of_value
-from intercom_bulk.updaters.holdouts import leave_alone, overrides
+from intercom_bulk.updaters.running.calls import Call, current_call, failure_of_error, failure_of_value
+from intercom_bulk.updaters.running.holdouts import leave_alone, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

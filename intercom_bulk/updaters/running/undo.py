@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import ChangedSince, IntercomBulkError, LeftAlone, Transient
 from intercom_bulk.runs.model import Effect, Item, Receipt
-from intercom_bulk.updaters.calls import Call, current_call
+from intercom_bulk.updaters.running.calls import Call, current_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,11 +11,13 @@ from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.model import Effect, Item, Receipt, Status
 from intercom_bulk.runs.plan import PlanReader, plain
 from intercom_bulk.sources import PlanSource, search_by_ids
-from intercom_bulk.updaters.door import lasting
-from intercom_bulk.updaters.holdouts import customer_wrote_at, leave_alone
-from intercom_bulk.updaters.lookup import BY_ID
-from intercom_bulk.updaters.planning import identity, workspace_id
-from intercom_bulk.updaters.stepping import NOTHING, effect_from
+from intercom_bulk.updaters.running.door import lasting
+from intercom_bulk.updaters.running.holdouts import customer_wrote_at, leave_alone
+from intercom_bulk.updaters.running.launch import launched
+from intercom_bulk.updaters.running.lookup import BY_ID
+from intercom_bulk.updaters.running.planning import identity, workspace_id
+from intercom_bulk.updaters.running.searching import endpoint_of
+from intercom_bulk.updaters.running.stepping import NOTHING, effect_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,11 +25,10 @@ if TYPE_CHECKING:
 
     from intercom_bulk.api.pages import Endpoint
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Action
     from intercom_bulk.runs.plan import PlanEntry, PlanHeader
+    from intercom_bulk.runs.seams import Action
     from intercom_bulk.updaters.base import IntercomBulkUpdater
-    from intercom_bulk.updaters.launch import Arguments
-    from intercom_bulk.updaters.planning import Launching
+    from intercom_bulk.updaters.running.arguments import Arguments
 
 __all__ = ["apply"]
 
@@ -38,9 +39,7 @@ run) is looked at again, by itself, before it is written to."""
 
 def apply(
     updater: IntercomBulkUpdater,
-    launch: Launching,
     arguments: Arguments,
-    where: Endpoint,
     path: Path,
     *,
     digest: str,
@@ -55,6 +54,7 @@ def apply(
     _check_key(updater, arguments.options.run_key, reader.digest)
     options = replace(arguments.options, exclude=arguments.options.exclude or Exclude.from_record(header.exclude))
     arguments = replace(arguments, keywords=header.keywords, options=options)
+    where = endpoint_of(updater)
     checklist = _Checklist(updater, where, options.exclude, strict=strict, timeout=arguments.timeout)
 
     def make_source(_: int) -> PlanSource:
@@ -65,8 +65,14 @@ def apply(
         return _PlannedAction(inner, checklist)
 
     noted = {"plan": str(path.resolve()), "digest": reader.digest, "strict": strict}
-    run = launch(
-        arguments, run_id=run_id, kind="apply", make_source=make_source, make_action=make_action, recorded=noted
+    run = launched(
+        updater,
+        arguments,
+        run_id=run_id,
+        kind="apply",
+        make_source=make_source,
+        make_action=make_action,
+        recorded=noted,
     )
     return run.start()
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.earlier import EarlierItems
 from intercom_bulk.runs.model import Effect, Item, Outcome, Status
-from intercom_bulk.updaters.launch import Arguments, Launch
-from intercom_bulk.updaters.lookup import Lookup
-from intercom_bulk.updaters.stepping import SteppedUndo, way_back
-from intercom_bulk.updaters.undo import UndoAction
+from intercom_bulk.updaters.running.applying import apply
+from intercom_bulk.updaters.running.arguments import Arguments
+from intercom_bulk.updaters.running.launch import Launch
+from intercom_bulk.updaters.running.lookup import Lookup
+from intercom_bulk.updaters.running.stepping import SteppedUndo, way_back
+from intercom_bulk.updaters.running.undo import UndoAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.model import Action, RunOptions, StepRecord
+    from intercom_bulk.runs.model import StepRecord
+    from intercom_bulk.runs.options import RunOptions
     from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.runs.seams import Action
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
@@ -37,6 +42,10 @@ def resume(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Ru
     """Go on with a run of any kind under its own id."""
     record = updater.workspace.store.record(run_id)
     arguments = Arguments.from_record(record.parameters, options)
+    if record.kind == "apply":
+        said = record.parameters
+        path, digest, strict = Path(said["plan"]), str(said["digest"]), bool(said["strict"])
+        return apply(updater, arguments, path, digest=digest, strict=strict, run_id=run_id)
     if record.parent is None:
         return Launch(updater, arguments, run_id=run_id).start()
     statuses = [Status(word) for word in record.parameters.get("statuses", ())]
@@ -46,6 +55,9 @@ def resume(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Ru
 
 def undo(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
     """Take back what a run did. Raises `UsageError` before anything is sent where there is nothing to go by."""
+    if not updater.restores:
+        why = updater.irreversible or f"{type(updater).__name__} has no restore()."
+        raise UsageError(f"Run {run_id} cannot be undone: {why}")
     store = updater.workspace.store
     parent = _over(store, run_id, updater)
     statuses = BEGUN if updater.step_updaters else TOUCHED

@@ -7,10 +7,10 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from intercom_bulk.api.client import patience, segment
-from intercom_bulk.api.pages import Endpoint, endpoint
 from intercom_bulk.errors import Gone, ItemIdError, Rejected, Transient
 from intercom_bulk.runs.model import Item
 from intercom_bulk.sources import search_by_ids
+from intercom_bulk.updaters.running.searching import endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +38,7 @@ class Lookup:
 
     def __init__(self, updater: IntercomBulkUpdater, *, timeout: float, workers: int | None = None) -> None:
         self._updater = updater
-        named = updater.get_search_endpoint()
-        self._where = where = named if isinstance(named, Endpoint) else endpoint(named)
+        self._where = where = endpoint_of(updater)
         self._timeout = timeout
         self._width = min(SIDE_BY_SIDE, workers or SIDE_BY_SIDE)
         self._searches = where.path in BY_ID

@@ -14,10 +14,10 @@ from datetime import date, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
-from intercom_bulk.api.expression import And, Expression, Filter, Not, Or
-from intercom_bulk.api.fields import Field, Kind, find_field
-from intercom_bulk.api.forms import All, Some, Tree
-from intercom_bulk.api.literals import Ago, Value, read_bare
+from intercom_bulk.api.language.expression import And, Expression, Filter, Not, Or
+from intercom_bulk.api.language.fields import Field, Kind, find_field
+from intercom_bulk.api.language.forms import All, Some, Tree
+from intercom_bulk.api.language.literals import Ago, Value, read_bare
 from intercom_bulk.errors import QueryError, UnknownNameError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from intercom_bulk.errors import UsageError
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.conversations import ConversationUpdater
-from intercom_bulk.updaters.stepping import effect_from, step_names
+from intercom_bulk.updaters.running.stepping import effect_from, step_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

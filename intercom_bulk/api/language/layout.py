@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.api.asking import LONGEST_LIST, Raw
-from intercom_bulk.api.forms import All, Some, Tree
+from intercom_bulk.api.language.asking import LONGEST_LIST, Raw
+from intercom_bulk.api.language.forms import All, Some, Tree
 from intercom_bulk.api.query import MAX_FILTERS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from intercom_bulk.runs.inputs import InputReader, Row
-    from intercom_bulk.updaters.lookup import Lookup
+    from intercom_bulk.updaters.running.lookup import Lookup
 
 __all__ = ["ListedItems"]
 

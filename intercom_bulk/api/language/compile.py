@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.api.asking import Ask, Raw, ask
-from intercom_bulk.api.binding import Binding, Bound, Names
-from intercom_bulk.api.fields import RESOURCES, SEARCHABLE
-from intercom_bulk.api.forms import All, Some, Tree, clauses, leaves, mapped, terms
-from intercom_bulk.api.layout import laid_out, laid_out_terms, tidied
-from intercom_bulk.api.matching import matches
-from intercom_bulk.api.text import parse_query
+from intercom_bulk.api.language.asking import Ask, Raw, ask
+from intercom_bulk.api.language.binding import Binding, Bound, Names
+from intercom_bulk.api.language.fields import RESOURCES, SEARCHABLE
+from intercom_bulk.api.language.forms import All, Some, Tree, clauses, leaves, mapped, terms
+from intercom_bulk.api.language.layout import laid_out, laid_out_terms, tidied
+from intercom_bulk.api.language.matching import matches
+from intercom_bulk.api.language.text import parse_query
 from intercom_bulk.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
-    from intercom_bulk.api.expression import Expression
+    from intercom_bulk.api.language.expression import Expression
     from intercom_bulk.api.query import Query
 
 __all__ = ["Compiled", "compile_query"]

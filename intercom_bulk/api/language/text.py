@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from intercom_bulk.api.expression import FIELD, And, Expression, Filter, Or
-from intercom_bulk.api.literals import BARE, Value, read_bare
+from intercom_bulk.api.language.expression import FIELD, And, Expression, Filter, Or
+from intercom_bulk.api.language.literals import BARE, Value, read_bare
 from intercom_bulk.errors import QueryError
 
 __all__ = ["parse_query"]

@@ -2,121 +2,47 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import platform
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
-from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
-from intercom_bulk.runs.inputs import Input, InputReader
+from intercom_bulk.runs.inputs import InputReader
 from intercom_bulk.runs.ledger import Ledger
-from intercom_bulk.runs.model import Plan, RunOptions
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.seams import Plan
 from intercom_bulk.runs.stream import OutcomeStream
-from intercom_bulk.updaters.action import UpdaterAction, accepted_keywords
-from intercom_bulk.updaters.calls import refuse_netrc
-from intercom_bulk.updaters.door import lasting, lasting_name
-from intercom_bulk.updaters.holdouts import check_sight, overrides
-from intercom_bulk.updaters.listed import ListedItems
-from intercom_bulk.updaters.lookup import Lookup
-from intercom_bulk.updaters.names import collection_of
-from intercom_bulk.updaters.stepping import SteppedAction
+from intercom_bulk.updaters.collections import collection_of
+from intercom_bulk.updaters.running.action import UpdaterAction, accepted_keywords
+from intercom_bulk.updaters.running.calls import refuse_netrc
+from intercom_bulk.updaters.running.door import lasting, lasting_name
+from intercom_bulk.updaters.running.holdouts import check_sight, overrides
+from intercom_bulk.updaters.running.listed import ListedItems
+from intercom_bulk.updaters.running.lookup import Lookup
+from intercom_bulk.updaters.running.searching import source_of
+from intercom_bulk.updaters.running.stepping import SteppedAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from intercom_bulk.runs.ledger import RunLedger
-    from intercom_bulk.runs.model import Action, Source
+    from intercom_bulk.runs.seams import Action, Source
     from intercom_bulk.updaters.base import IntercomBulkUpdater
+    from intercom_bulk.updaters.running.arguments import Arguments
 
-__all__ = ["Arguments", "Launch", "constructor_arguments"]
+__all__ = ["Launch", "launched"]
 
 SETTLE_SET, SETTLE_APPEND = 5.0, 60.0
 """Seconds before an item whose answer was lost is looked at: see `RunOptions.settle`."""
 
 _WAY = frozenset({"admin_id", "base_url", "irreversible", "region"})
-_UNRECORDED = {"self", "access_token", "settings", "args", "kwargs"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What a caller of `stream`, `start` or `bulk_process` said. `listed`: the list of ids in place of the search."""
-
-    workers: int | None = None
-    batch_size: int = 50
-    max_items: int | None = None
-    timeout: float = 30.0
-    dry_run: bool = False
-    options: RunOptions = field(default_factory=RunOptions)
-    keywords: Mapping[str, Any] = field(default_factory=dict)
-    listed: Input | None = None
-
-    def __post_init__(self) -> None:
-        """Raises `UsageError` for a number that cannot be meant."""
-        for name, number in (("parallel_workers", self.workers), ("batch_size", self.batch_size)):
-            _check_whole(name, number)
-        _check_whole("max_items", self.max_items)
-        if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
-            raise UsageError(f"timeout must be a number of seconds, not {self.timeout!r}.")
-        if self.workers is not None and not 1 <= self.workers <= 128:
-            raise UsageError(f"parallel_workers must be 1 to 128, or None for as many as needed, not {self.workers}.")
-        if not 1 <= self.batch_size <= 10_000:
-            raise UsageError(f"batch_size must be from 1 to 10,000, not {self.batch_size}.")
-        if self.max_items is not None and self.max_items < 0:
-            raise UsageError(f"max_items must be 0 or more, or None for all, not {self.max_items}.")
-        if not 0 < self.timeout <= 600:
-            raise UsageError(f"timeout must be more than 0 and at most 600 seconds, not {self.timeout}.")
-
-    def to_record(self) -> dict[str, Any]:
-        return {
-            "keywords": dict(self.keywords),
-            "workers": self.workers,
-            "batch_size": self.batch_size,
-            "max_items": self.max_items,
-            "timeout": self.timeout,
-            "exclude": self.options.exclude.to_record() if self.options.exclude is not None else None,
-            "listed": self.listed.to_record() if self.listed is not None else None,
-        }
-
-    @classmethod
-    def from_record(cls, parameters: Mapping[str, Any], options: RunOptions) -> Arguments:
-        names = ("keywords", "workers", "batch_size", "max_items", "timeout")
-        exclude = options.exclude or Exclude.from_record(parameters.get("exclude"))
-        options = replace(options, exclude=exclude)
-        listed = Input.from_record(parameters.get("listed"))
-        known = {name: parameters[name] for name in names if name in parameters}
-        return cls(options=options, listed=listed, **known)
-
-
-def constructor_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """What an updater was made with, by name, without the token; only what JSON can hold."""
-    try:
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments  # type: ignore[misc]
-    except TypeError:
-        return {}  # the constructor itself will say what is wrong
-    flat = {**{name: value for name, value in bound.items() if name != "connection"}, **bound.get("connection", {})}
-    return {name: value for name, value in flat.items() if name not in _UNRECORDED and _is_plain(value)}
-
-
-def _check_whole(name: str, number: object) -> None:
-    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-        raise UsageError(f"{name} must be a whole number, not {number!r}.")
-
-
-def _is_plain(value: object) -> bool:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 class Launch:
@@ -286,7 +212,7 @@ class Launch:
         """The list of ids, where one was given; else the updater's search."""
         listed, timeout = self._arguments.listed, self._arguments.timeout
         if listed is None:
-            return self._updater.make_source(self._arguments.keywords, cutoff, timeout)
+            return source_of(self._updater, self._arguments.keywords, cutoff, timeout)
         lookup = Lookup(self._updater, timeout=timeout, workers=self._arguments.workers) if self._must_look() else None
         reader = InputReader(self._workspace.inputs, listed)
         return ListedItems(reader, lookup, first=self._arguments.options.canary)
@@ -345,6 +271,21 @@ class Launch:
             updated_at=now,
             max_items=self._arguments.max_items,
         )
+
+
+def launched(
+    updater: IntercomBulkUpdater, arguments: Arguments, *, run_id: str | None = None, **replacing: Any
+) -> Launch:
+    """A launch with keywords as somebody typed them. Raises `UsageError` for one that nobody takes."""
+    said = arguments.keywords
+    known = accepted_keywords(updater.get_search_query, said) | accepted_keywords(updater.perform_action, said)
+    unknown = sorted(set(said) - set(known))
+    if unknown:
+        raise UsageError(
+            f"Unknown keyword {unknown[0]!r}: neither get_search_query() nor perform_action() of"
+            f" {type(updater).__name__} takes it."
+        )
+    return Launch(updater, arguments, run_id=run_id, **replacing)
 
 
 def _refuse_irreversible(updater: IntercomBulkUpdater) -> None:

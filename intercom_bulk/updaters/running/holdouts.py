@@ -7,7 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
-from intercom_bulk.updaters.names import collection_of
+from intercom_bulk.updaters.collections import collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import IntercomBulkError, LeftAlone
 from intercom_bulk.runs.model import Effect, Item
-from intercom_bulk.updaters.action import UpdaterAction
-from intercom_bulk.updaters.holdouts import leave_alone
-from intercom_bulk.updaters.undo import UndoAction
+from intercom_bulk.updaters.running.action import UpdaterAction
+from intercom_bulk.updaters.running.holdouts import leave_alone
+from intercom_bulk.updaters.running.undo import UndoAction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
