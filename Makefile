@@ -31,7 +31,7 @@ demo: $(STAMP)sandbox  ## close 3,000 conversations of a simulated inbox at the 
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)dev  ## pass the tests (some minutes)
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)dev  ## format, lint, types, and the direction of the imports
 	$(BIN)/ruff format --check .

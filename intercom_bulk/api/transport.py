@@ -18,7 +18,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from functools import partial
+from functools import lru_cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -81,17 +81,24 @@ def open_session(
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """TLS 1.2 or newer, certificate and host name checked, trusting `ca_bundle` alone (None: certifi)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not create_default_context: it reads SSLKEYLOGFILE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     bundle = Path(ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH)
     try:
-        if bundle.is_dir():
-            context.load_verify_locations(capath=bundle)
-        else:
-            context.load_verify_locations(cafile=bundle)
+        return _trusting(bundle, bundle.stat().st_mtime_ns)
     except OSError as error:
         msg = f"The CA bundle {bundle} cannot be used: {error.strerror or error}."
         raise SettingsError(msg) from error
+
+
+@lru_cache(maxsize=8)
+def _trusting(bundle: Path, changed_at: int) -> ssl.SSLContext:
+    """Made once: to read certifi's takes 20 ms, and a program may have many updaters."""
+    del changed_at
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not create_default_context: it reads SSLKEYLOGFILE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if bundle.is_dir():
+        context.load_verify_locations(capath=bundle)
+    else:
+        context.load_verify_locations(cafile=bundle)
     return context
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Sandbox]
 
+pytestmark = pytest.mark.slow
+
 
 def close(sandbox: Sandbox, **arguments: Any) -> Any:
     return run(ConversationCloser(**sandbox.settings_kwargs()), team_id=sandbox.inbox_id, state="open", **arguments)

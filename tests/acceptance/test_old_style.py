@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Sandbox]
 
+pytestmark = pytest.mark.slow
+
 ALL = [CustomUpdater, SwallowingUpdater, ResponseUpdater, JsonUpdater]
 SEEN = [CustomUpdater, SwallowingUpdater, ResponseUpdater]
 """Those that tell, or whose None tells, of every failure. `.json()` of an HTML page raises without saying whose."""

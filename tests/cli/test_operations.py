@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from intercom_bulk.sandbox import Sandbox
     from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 LATER = str(int(time.time()) + 86_400)
 OPEN = "state:open"
 OPENED, CLOSED = 28, 12

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from intercom_bulk.sandbox import SandboxProcess
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 60
 
 

@@ -6,10 +6,14 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.crash.trial import Life, account, sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 
 def test_of_two_that_start_at_once_one_works_and_the_other_says_who(home: Path) -> None:

@@ -16,6 +16,8 @@ from tests.crash.trial import Trial, sandbox
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_killed_at_random_moments_loses_and_repeats_nothing(kind: str, home: Path) -> None:

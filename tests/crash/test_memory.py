@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.crash.memory import growth
+
+pytestmark = pytest.mark.slow
 
 
 def test_ten_times_the_items_take_no_more_memory() -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("conversations", "contacts", "companies", "tickets")
 PAGE = ROOT / "docs" / "cookbook.md"
 

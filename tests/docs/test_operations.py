@@ -12,7 +12,7 @@ import intercom_bulk
 from intercom_bulk import IntercomBulkUpdater
 from intercom_bulk.cli.table import OPERATIONS
 from tests.docs.conftest import ROOT
-from tests.updaters.test_every_updater import CASES
+from tests.updaters.promises import CASES
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 PROOFS = {case.name: case for case in CASES}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from intercom_bulk.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 WALK = "docs/what-happened.md"
 """Its blocks follow one another: see test_walk."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.children import serve
 from bench.processes import Scenario, measure
+
+pytestmark = pytest.mark.slow
 
 LIMIT = 4_000  # calls a minute: 667 a window, which two busy cores bear
 

@@ -26,8 +26,8 @@ def sandbox(start: Start) -> Sandbox:
     return start(conversations=0, contacts=CONTACTS)
 
 
-def done(updater: ContactTagger, **keywords: Any) -> dict[str, Outcome]:
-    run = updater.start(options=QUICK, **keywords)
+def done(updater: ContactTagger, options: RunOptions = QUICK) -> dict[str, Outcome]:
+    run = updater.start(options=options)
     assert run.result().state in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}
     return {outcome.item_id: outcome for outcome in Runs().outcomes(run.run_id)}
 
@@ -98,7 +98,7 @@ def test_silence_about_an_item_is_no_success(sandbox: Sandbox) -> None:
 
 def test_requests_of_ones_own_are_waited_for_and_repeated(sandbox: Sandbox) -> None:
     sandbox.set(fault_scope="writes", plain_429=0.2, errors_5xx=0.2, errors_5xx_statuses=[503])
-    told = done(OldStyle(**sandbox.settings_kwargs()))
+    told = done(OldStyle(**sandbox.settings_kwargs()), RunOptions(settle=0.2, tries=12))  # four may all meet a 503
     assert {o.status for o in told.values()} == {Status.DONE}
     assert tagged(sandbox) == set(told)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any
@@ -342,6 +343,14 @@ class TestTls:
             path.write_text(content)
         with pytest.raises(SettingsError, match=r"bundle\.pem"):
             tls_context(str(path))
+
+    def test_a_bundle_is_read_once_and_again_when_it_changed(self, authority: trustme.CA, tmp_path: Path) -> None:
+        path = tmp_path / "bundle.pem"
+        authority.cert_pem.write_to_path(str(path))
+        first = tls_context(str(path))
+        assert tls_context(str(path)) is first
+        os.utime(path, ns=(0, 0))
+        assert tls_context(str(path)) is not first
 
     def test_a_directory_of_certificates_will_do(self, tmp_path: Path) -> None:
         assert tls_context(str(tmp_path)).verify_mode == ssl.CERT_REQUIRED

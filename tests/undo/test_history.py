@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Sandbox]
 
+pytestmark = pytest.mark.slow
+
 
 def settings(sandbox: Sandbox | SandboxProcess, home: Path) -> Settings:
     built = Settings.build(**sandbox.settings_kwargs(), env={})

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Sandbox]
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING: dict[str, Any] = {"query": {"field": "created_at", "operator": ">", "value": 0}}
 QUICK = RunOptions(settle=0.2)
 LATER = int(time.time()) + 5 * 86_400 + 12_345  # no snooze of the population ends then

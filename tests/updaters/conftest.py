@@ -27,6 +27,7 @@ SMALL: dict[str, Any] = {
     "contacts": 12,
     "companies": 12,
     "tickets": 12,
+    "scroll_idle_s": 0.5,
 }
 
 
