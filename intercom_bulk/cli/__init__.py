@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code. Nothing of the library is loaded before it is needed."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _open_closed()
     try:
         given = _given(words)
         from intercom_bulk.cli.ending import ended
@@ -26,6 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ended(lambda: _command(given), given)
     except SystemExit as end:
         return int(end.code or 0)
+
+
+def _open_closed() -> None:
+    """A stream that whoever started this has closed (`>&-`) is nothing: not the next file that is opened."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  until the process ends
 
 
 def _given(words: list[str]) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.cli.confirming import Question, check_answerable, confirm, described, place
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = ["act"]
+
+MOST = 10_000
+"""Items that are remembered between the question and the answer."""
 
 
 def act(given: argparse.Namespace) -> int:
@@ -52,13 +56,16 @@ def _do(made: IntercomBulkUpdater, given: argparse.Namespace, screen: Screen) ->
     most, shown = given.max, {}
     if not given.yes:
         cutoff = made.workspace.begin()
-        found = _look(made, given, selection)
-        screen.say(*described(_title(given), made, selection.label, found), "")
+        found = _look(made, given, selection, sample=MOST if is_final else given.sample)
+        few = replace(found, sample=found.sample[: given.sample])
+        screen.say(*described(_title(given), made, selection.label, few), "")
         if not found.count:
-            return _nothing(found, made, screen)
+            return _nothing(few, made, screen)
         word = f"{row.verb} {found.count}" if is_final else None
         confirm(screen, given, Question(f"{_title(given)}: {found.count:,} {row.resource}?", word=word))
         most, shown = found.count, {"cutoff": cutoff}
+        if is_final and given.run_key is None:
+            selection = _exactly(found, selection)
     run = made.start(
         max_items=most,
         parallel_workers=given.workers,
@@ -71,9 +78,24 @@ def _do(made: IntercomBulkUpdater, given: argparse.Namespace, screen: Screen) ->
     return finish(run, screen, Runs(settings(given)), given.report, summary)
 
 
-def _look(made: IntercomBulkUpdater, given: argparse.Namespace, selection: Selection) -> Preview:
+def _exactly(found: Preview, selection: Selection) -> Selection:
+    """What was looked at, whatever matches by now: of what cannot be undone, no other item than those agreed to.
+
+    Beyond `MOST` only their number and age bind, as for what can be undone; a plan binds any number.
+    """
+    if selection.source is not None or len(found.sample) < found.count:
+        return selection
+    return Selection(selection.label, source=[one.id for one in found.sample])
+
+
+def _look(
+    made: IntercomBulkUpdater, given: argparse.Namespace, selection: Selection, *, sample: int | None = None
+) -> Preview:
     return made.preview(
-        sample=given.sample, max_items=given.max, options=_options(given, selection), **selection.keywords
+        sample=given.sample if sample is None else sample,
+        max_items=given.max,
+        options=_options(given, selection),
+        **selection.keywords,
     )
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from enum import IntEnum
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from intercom_bulk.cli.screen import Screen
@@ -57,6 +58,8 @@ _USAGE = (UsageError, UnknownNameError, UnknownRun, RunBusy)
 def ended(command: Callable[[], int], given: argparse.Namespace) -> int:
     """Do it; its exit code, or that of what went wrong."""
     _log(given.verbose)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a result is not lost for a letter
     screen = Screen(given)
     try:
         return command()

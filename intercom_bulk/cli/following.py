@@ -51,25 +51,18 @@ def follow(run: Run, screen: Screen, title: str) -> Summary:
     Ctrl-C ends it: what is in flight is waited for and recorded. A second one cuts that off too; those items are in
     doubt, and read back when the run is resumed. Raises what made the run impossible.
     """
-    drawn = picture(screen, title)
-    with _interruptible():
-        stops = 0
-        while True:
-            try:
-                over = run.wait(TICK)
-                if not stops:
-                    _draw(run, drawn)
-                if over:
-                    break
-            except KeyboardInterrupt:
-                stops += 1
-                drawn.close()
-                if stops == 1:
-                    screen.say("", "Stopping: waiting for the requests in flight. Ctrl-C again cuts them off.")
-                    run.stop()
-                else:
-                    run.abort()
+    with _asked_to_end() as asked, _ended_with(run):
+        drawn, over = picture(screen, title), False
+        while not over and not asked:
+            over = run.wait(TICK)
+            _draw(run, drawn)
         drawn.close()
+        if asked:
+            run.stop()
+            screen.say("", "Stopping: waiting for the requests in flight. Ctrl-C again cuts them off.")
+        while not run.wait(TICK):
+            if len(asked) > 1:
+                run.abort()
     return run.result()
 
 
@@ -80,15 +73,30 @@ def _draw(run: Run, drawn: Any) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """What asks a process to end (a closed terminal, a scheduler) stops the run like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = [one for one in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if one is not None]
-    before = {one: signal.signal(one, signal.default_int_handler) for one in asked}
+def _ended_with(run: Run) -> Iterator[None]:
+    """Whatever goes wrong with the watching: a run that nobody watches any more is not left to itself."""
     try:
         yield
+    except BaseException:
+        run.stop()
+        raise
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[list[int]]:
+    """The signals so far: what asks a process to end (a closed terminal, a scheduler) stops the run like Ctrl-C.
+
+    Noted, not raised: none can land in the middle of the answer to another. One that is ignored (`nohup`) stays so.
+    """
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    known = [one for one in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if one is not None]
+    heard = [one for one in known if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, lambda number, _: asked.append(number)) for one in heard}
+    try:
+        yield asked
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

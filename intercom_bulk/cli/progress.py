@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from intercom_bulk.display import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.summary import Progress
@@ -62,11 +62,32 @@ class Picture(Protocol):
 def picture(screen: Screen, title: str) -> Picture:
     """The best that can be drawn here."""
     if not screen.is_live:
-        return _Lines()
+        return _Seen(_Lines())
     try:
-        return _Live(title)
+        return _Seen(_Live(title))
     except ImportError:
-        return _Line()
+        return _Seen(_Line())
+
+
+class _Seen:
+    """Another picture, for as long as somebody can see it: a run does not end with the terminal that shows it."""
+
+    def __init__(self, inner: Picture) -> None:
+        self._inner: Picture | None = inner
+
+    def draw(self, frame: Frame) -> None:
+        self._unless_lost(lambda shown: shown.draw(frame))
+
+    def close(self) -> None:
+        self._unless_lost(lambda shown: shown.close())
+
+    def _unless_lost(self, do: Callable[[Picture], None]) -> None:
+        if self._inner is None:
+            return
+        try:
+            do(self._inner)
+        except OSError:
+            self._inner = None
 
 
 class _Lines:

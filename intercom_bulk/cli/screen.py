@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-__all__ = ["WIDTH", "Screen", "clip", "duration", "plain", "table", "when", "wrapped"]
+__all__ = ["WIDTH", "Screen", "clip", "duration", "plain", "printable", "table", "when", "wrapped"]
 
 WIDTH = 79
+
+_UNPRINTABLE = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""What moves the cursor, or turns text around. Titles and names are written by customers: one of them must not be able
+to redraw the question that somebody is about to answer. Half of a surrogate pair cannot be written at all."""
 
 
 class Screen:
@@ -43,14 +50,14 @@ class Screen:
     def give(self, document: object) -> None:
         """The result, for programs: one line of JSON. Nothing without --json."""
         if self.as_json:
-            _write(sys.stdout, [json.dumps(plain(document), ensure_ascii=False)])
+            _write(sys.stdout, [json.dumps(plain(document), ensure_ascii=not _is_utf8(sys.stdout))])
 
     def ask(self, question: str) -> str | None:
         """What is typed at the end of a line; None where nobody could be asked, or nobody answers."""
         if not self.can_ask:
             return None
         _forget_typed_ahead()
-        sys.stderr.write(question)
+        sys.stderr.write(printable(question))
         sys.stderr.flush()
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
@@ -74,10 +81,27 @@ def _forget_typed_ahead() -> None:
             termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
+def printable(text: str) -> str:
+    """The text with what would steer a terminal written out, as JSON does: \\u001b."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _write(out: Any, lines: Iterable[str]) -> None:
-    for line in lines:
-        out.write(f"{line}\n")
-    out.flush()
+    """Whoever read may have left, and what goes on does not depend on that; but a result that is lost is an error."""
+    try:
+        for line in lines:
+            out.write(f"{printable(line)}\n")
+        out.flush()
+    except BrokenPipeError:
+        if out is sys.stdout:
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  until the process ends
+    except OSError:
+        if out is not sys.stderr:
+            raise
+
+
+def _is_utf8(out: Any) -> bool:
+    return str(getattr(out, "encoding", "")).lower().replace("-", "") == "utf8"
 
 
 def plain(value: object) -> Any:

@@ -89,7 +89,7 @@ class StepWord:
 
 
 _TAG = Argument("tag", "the tag, by name or id; it must exist")
-_BODY = Argument("body", "what it says; HTML as Intercom takes it. @FILE: read it from there")
+_BODY = Argument("body", "what it says; HTML as Intercom takes it. @FILE: read it from there", kind="body")
 _UNTIL = Argument("--until", "when it wakes: 2026-12-24, 2026-12-24T08:00, or in 12h, 30d", "snoozed_until", "moment",
                   metavar="WHEN", required=True)  # fmt: skip
 _PAIRS = Argument("attributes", "NAME=TEXT, or NAME:=JSON for a number, true, false or null", kind="pairs",
@@ -111,7 +111,8 @@ def _field(name: str, told: str, keyword: str = "fields") -> Argument:
 
 _CONVERSATIONS = (
     Operation("conversations", "close", "ConversationCloser", "close them",
-              (Argument("--message", "say this to the customer while closing: it cannot be unsaid", metavar="TEXT"),),
+              (Argument("--message", "say this to the customer while closing: it cannot be unsaid; @FILE: read it",
+                        kind="body", metavar="TEXT"),),
               irreversible=True),
     Operation("conversations", "open", "StateChanger", "open or wake them",
               fixed={"state": "open"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from argparse import ArgumentTypeError as Misread
@@ -25,6 +26,7 @@ __all__ = [
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_LONGEST = 100 * 366 * 86_400
 _NOBODY = frozenset({"none", "nobody", "0", ""})
 
 
@@ -33,7 +35,10 @@ def span(text: str) -> timedelta:
     found = _SPAN.fullmatch(text.strip().lower())
     if found is None:
         raise Misread(f"{text!r} is no span of time: write 45m, 12h, 30d or 2w")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > _LONGEST:
+        raise Misread(f"{text!r} is more than a hundred years")
+    return timedelta(seconds=seconds)
 
 
 def moment(text: str) -> int:
@@ -44,9 +49,9 @@ def moment(text: str) -> int:
         return int(text)
     try:
         said = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return int((said if said.tzinfo is not None else said.astimezone()).timestamp())
+    except (ValueError, OverflowError):
         raise Misread(f"{text!r} is no time: write 2026-12-24, 2026-12-24T08:00, or in 12h, 30d") from None
-    return int((said if said.tzinfo is not None else said.astimezone()).timestamp())
 
 
 def assignee(text: str) -> str | None:
@@ -55,10 +60,16 @@ def assignee(text: str) -> str | None:
 
 
 def body(text: str) -> str:
-    """A text as it stands, or the content of `@FILE`."""
-    if not text.startswith("@") or not Path(text[1:]).is_file():
+    """A text as it stands, or the content of `@FILE`. One word after the @ is the name of a file, never a text."""
+    if not text.startswith("@"):
         return text
-    return Path(text[1:]).read_text(encoding="utf-8-sig").strip()
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError) as error:
+        if any(map(str.isspace, text)) and not _is_there(text[1:]):
+            return text
+        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise Misread(f"{text[1:]!r} cannot be read ({why}): give a text, or @ and the name of a file") from None
 
 
 def pair(text: str) -> tuple[str, object]:
@@ -71,17 +82,28 @@ def pair(text: str) -> tuple[str, object]:
     if not is_json:
         return name, value
     try:
-        return name, json.loads(value)
+        read = json.loads(value)
+        if isinstance(read, float) and not math.isfinite(read):
+            raise ValueError(value)
+        return name, read
     except ValueError:
         raise Misread(f"{value!r} after {name}:= is no JSON: write 42, true, false or null") from None
 
 
 def file_and_column(text: str) -> tuple[str, str | None]:
     """`FILE` or `FILE:COLUMN`; `-` is what comes in by a pipe."""
-    if text == "-" or Path(text).exists():
+    if text == "-" or _is_there(text):
         return text, None
     name, _, column = text.rpartition(":")
     return (name, column) if name and column else (text, None)
+
+
+def _is_there(name: str) -> bool:
+    """A name that no file can have is none."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def whole(text: str) -> int:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import LedgerError, UsageError
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  Windows: two who ask at the same moment may overwrite each other there
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["TRIES", "Wish", "drawn_life", "leave", "nobody_works", "take"]
@@ -43,14 +49,14 @@ def nobody_works(run_id: str, wish: Wish) -> UsageError:
 
 def leave(path: Path, life: str, wish: Wish) -> None:
     """Write it down, whole or not at all. The last wish counts, but for one to stop, which nothing takes back."""
-    if _read(path) == (life, Wish.STOP):
-        return
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(opened, "w") as out:
             out.write(f"{life} {wish}")
-        part.replace(path)
+        with _alone(path.parent):  # or the stop of somebody else could come between the look and the write
+            if _read(path) != (life, Wish.STOP):
+                part.replace(path)
     except OSError as error:
         raise LedgerError(
             f"The run cannot be asked ({error.strerror}): its folder must be writable for you."
@@ -61,12 +67,29 @@ def leave(path: Path, life: str, wish: Wish) -> None:
 
 def take(path: Path, life: str) -> Wish | None:
     """What this life is asked for; told once."""
-    said = _read(path)
-    if said is None:
+    mine = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.replace(mine)  # first: what is left from now on is another wish, which must not be deleted unheard
+    except OSError:
         return None
+    said = _read(mine)
     with suppress(OSError):
-        path.unlink()
-    return said[1] if said[0] == life else None
+        mine.unlink()
+    return said[1] if said is not None and said[0] == life else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time, among those who ask; where the file system has no locks, at their own risk."""
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl is not None else -1
+    try:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _read(path: Path) -> tuple[str, Wish] | None:

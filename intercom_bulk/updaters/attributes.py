@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.updaters.collections import Asked, Query
 
-__all__ = ["CustomAttributeUpdater", "checked_attributes"]
+__all__ = ["CustomAttributeUpdater", "checked_attributes", "checked_finite"]
 
 
 class CustomAttributeUpdater(ConversationUpdater):
@@ -70,4 +71,12 @@ def checked_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in attributes.items():
         if value is not None and not isinstance(value, (str, int, float, bool)):
             raise UsageError(f"The attribute {name!r} must be text, a number, true, false or null, not {value!r}.")
+    return checked_finite(attributes)
+
+
+def checked_finite(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises `UsageError` for NaN and the like: JSON has none, and it could go out as the null that clears a value."""
+    for name, value in attributes.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"The attribute {name!r} cannot be {value!r}: leave it out, or pass None to clear it.")
     return dict(attributes)

@@ -10,6 +10,7 @@ from intercom_bulk.errors import UsageError
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.conversations import ConversationUpdater
 from intercom_bulk.updaters.running.stepping import effect_from, step_names
+from intercom_bulk.updaters.threads import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,6 +61,13 @@ def _named(where: str) -> object:
     return found
 
 
+def _refuse_same_words(updaters: Iterable[IntercomBulkUpdater]) -> None:
+    """Whether words were written is told by finding them: twice the same could not be told from once."""
+    said = [(type(one), plain_text(str(vars(one).get("body", "")))) for one in updaters if one.appends]
+    if len(set(said)) < len(said):
+        raise UsageError("Two of the steps write the same words: after a lost answer nobody could tell which is there.")
+
+
 class Steps(ConversationUpdater):
     """Does several things to each conversation, one after another: `Steps(note("Swept."), tag("stale"), close())`.
 
@@ -75,6 +83,7 @@ class Steps(ConversationUpdater):
                 "Steps(...) takes one or more steps, such as those of intercom_bulk.steps: tag(...), close()."
             )
         self.step_updaters = tuple(step.make(self, settings=self._settings) for step in steps)
+        _refuse_same_words(self.step_updaters)
         self.made_with["steps"] = [
             {
                 "updater": f"{type(one).__module__}:{type(one).__qualname__}",

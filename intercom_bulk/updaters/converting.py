@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import UsageError
 from intercom_bulk.runs.model import Effect
+from intercom_bulk.updaters.attributes import checked_finite
 from intercom_bulk.updaters.conversations import ConversationUpdater
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class TicketConverter(ConversationUpdater):
     ) -> None:  # fmt: skip
         super().__init__(access_token, admin_id, **connection)
         self.ticket_type = ticket_type
-        self.attributes = dict(attributes or {})
+        self.attributes = checked_finite(attributes or {})
 
     def prepare(self) -> None:
         super().prepare()

@@ -20,6 +20,7 @@ from intercom_bulk.settings import Settings, region_url
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.running import again
 from intercom_bulk.updaters.running.door import lasting
+from intercom_bulk.updaters.running.planning import CONNECTION
 from intercom_bulk.workspace import run_store, written
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class Runs:
     def updater_for(self, plan: PlanHeader, *, irreversible: bool = False) -> IntercomBulkUpdater:
         """The updater that a plan was made with, made again. Raises `UsageError` where that cannot be done."""
         accepted = {"irreversible": True} if irreversible else {}
-        made = {"updater": plan.updater, "made_with": {**plan.made_with, **accepted}}
+        said = {name: value for name, value in plan.made_with.items() if name not in CONNECTION}  # a file's word on
+        made = {"updater": plan.updater, "made_with": {**said, **accepted}}  # where the token goes counts for nothing
         return self._updater_of(RunRecord(run_id="of this plan", title=plan.title, parameters=made))
 
     def export(self, run_id: str, path: str | PathLike[str], format: str = "csv") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ConversationDeleter", "ConversationRedactor", "TicketDeleter", "is_gone"]
 
 MERGED = 410
+_TAG = re.compile(r"<[^>]*>")
 AUTHORS = {"contact": CUSTOMERS, "admin": frozenset({"admin"}), "anyone": None}
 
 
@@ -80,7 +82,8 @@ class ConversationRedactor(ConversationUpdater):
 
     `containing`: only messages with these words (case and markup do not matter). The first message can be redacted only
     where a contact wrote it, and of a long thread only the newest 500 parts can be reached (OpenAPI 2.16): a
-    conversation with more is redacted that far and then listed as failed (`too_many_parts`). One with nothing to redact
+    conversation with more is redacted that far and then listed as failed (`too_many_parts`), as is one where messages
+    are left that are files without words (`files_left`). One with nothing to redact
     is skipped. One request a message, and one to read.
     """
 
@@ -109,6 +112,10 @@ class ConversationRedactor(ConversationUpdater):
         if hidden:
             text = f"Its {hidden} oldest parts cannot be reached through the API; the others are redacted."
             raise Rejected(text, code="too_many_parts", status=None)
+        bare = self._bare(item)
+        if bare:
+            text = f"{bare} of its messages are files without words, which the API cannot redact; the others are."
+            raise Rejected(text, code="files_left", status=None)
         if not wanted:
             raise LeftAlone("There is nothing to redact in it.", code="already_done")
         return answer
@@ -117,7 +124,7 @@ class ConversationRedactor(ConversationUpdater):
         item = self.read_item(item_id)
         if next(self._wanted(item), None) is not None:
             return False
-        return None if _hidden(item) else True
+        return None if _hidden(item) or self._bare(item) else True
 
     def _wanted(self, item: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         """The first message, then the parts: what is left to redact, as the request names it."""
@@ -132,10 +139,26 @@ class ConversationRedactor(ConversationUpdater):
         """Parts without a body (a close, an assignment) say nothing, and are refused."""
         if not message.get("body") or message.get("redacted"):
             return False
-        authors = AUTHORS[self.author]
-        if authors is not None and (message.get("author") or {}).get("type") not in authors:
+        if not self._is_by_author(message):
             return False
-        return self.containing is None or self.containing in plain_text(str(message["body"])).casefold()
+        return self.containing is None or any(self.containing in text for text in _readings(str(message["body"])))
+
+    def _bare(self, item: Mapping[str, Any]) -> int:
+        """How many messages are nothing but files: a part needs a body to be redacted (OpenAPI 2.16)."""
+        if self.containing is not None:
+            return 0
+        said = [message for message in (item.get("source") or {}, *parts_of(item)) if not message.get("body")]
+        return sum(bool(one.get("attachments")) and self._is_by_author(one) and not one.get("redacted") for one in said)
+
+    def _is_by_author(self, message: Mapping[str, Any]) -> bool:
+        authors = AUTHORS[self.author]
+        return authors is None or (message.get("author") or {}).get("type") in authors
+
+
+def _readings(body: str) -> Iterator[str]:
+    """The words of a body, for whom markup parts them, and for whom it does not: re<b>fund</b> says refund."""
+    yield plain_text(body).casefold()
+    yield plain_text(_TAG.sub("", body)).casefold()
 
 
 def _hidden(item: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import segment
 from intercom_bulk.errors import LeftAlone, UnknownNameError, UsageError
 from intercom_bulk.runs.model import Effect
+from intercom_bulk.updaters.attributes import checked_finite
 from intercom_bulk.updaters.base import IntercomBulkUpdater
 from intercom_bulk.updaters.collections import query_of
 from intercom_bulk.updaters.conversations import SOON, epoch_seconds
@@ -152,7 +153,7 @@ class TicketAttributeSetter(TicketUpdater):
         super().__init__(access_token, admin_id, **connection)
         if not attributes:
             raise UsageError("attributes={'name': value} with one or more names.")
-        self.attributes = dict(attributes)
+        self.attributes = checked_finite(attributes)
 
     def perform_action(self, item_id: str) -> dict[str, Any]:
         return self._put(item_id, ticket_attributes=self.attributes)

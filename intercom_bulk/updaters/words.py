@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import segment
-from intercom_bulk.errors import ChangedSince, UsageError
+from intercom_bulk.errors import ChangedSince, LeftAlone, UsageError
 from intercom_bulk.runs.model import Effect
 from intercom_bulk.updaters.collections import query_alone, search_endpoint
 from intercom_bulk.updaters.conversations import ConversationUpdater
@@ -164,7 +164,12 @@ class NoteAdder(_Writer):
         return written_by(item.get("listed") or [], self.admin_id, self.body, since=since)
 
     def restore(self, item_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
-        """Blanks the note, only where exactly one can be the run's own, and then lets the conversation sleep again."""
+        """Blanks the note, only where exactly one can be the run's own, and then lets the conversation sleep again.
+
+        Of an undo, there is no way back: a note that was blanked is not written a second time.
+        """
+        if before.get("note") is not None and after.get("note") is None:
+            raise LeftAlone("The note was blanked, and is not written again.", code="stays")
         if after.get("note") is not None:
             self._redact(item_id)
         if before.get("state") == "snoozed" and after.get("state") != "snoozed":

@@ -154,3 +154,16 @@ def test_a_run_is_paused_let_go_on_and_stopped_from_another_process(store: RunSt
         assert closer.resume(run_id, options=RunOptions(settle=0.3)).result().success == 800
         assert set(sandbox.effects().values()) == {1}
     assert str(runs.get(run_id)) == f"{run_id}  ConversationCloser: completed; 800 done"
+
+
+def test_two_who_ask_at_once_do_not_lose_a_stop(store: RunStore, ledger: RunLedger) -> None:
+    """While the run listens all the time. Before, one time in six the one who asked for a pause had it forgotten."""
+    for _ in range(100 if os.environ.get("CI") else 300):
+        heard: list[Wish | None] = []
+        askers = [threading.Thread(target=store.ask, args=("run", wish)) for wish in (Wish.PAUSE, Wish.STOP)]
+        for one in askers:
+            one.start()
+        while any(one.is_alive() for one in askers):
+            heard.append(ledger.wish())
+        heard += [ledger.wish(), ledger.wish()]
+        assert Wish.STOP in heard

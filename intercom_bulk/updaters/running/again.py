@@ -83,6 +83,8 @@ def retry(updater: IntercomBulkUpdater, run_id: str, statuses: Sequence[Status],
     if not any(counts.get(status) for status in chosen):
         raise UsageError(f"Run {run_id} has no {' or '.join(chosen)} items: there is nothing to try again.")
     undoes = bool(parent.parameters.get("undoes"))
+    if updater.step_updaters and not undoes:
+        _refuse_taken_back(store, run_id)
     return _follow(updater, _arguments(parent, options), run_id, "retry", chosen, undoes=undoes)
 
 
@@ -226,6 +228,15 @@ def _refuse_without_before(store: RunStore, parent: RunRecord, statuses: Sequenc
         raise UsageError(
             f"Run {parent.run_id} cannot be undone: what its items were before is not on record, because the action"
             " does not say what it changes, or acted on bare ids."
+        )
+
+
+def _refuse_taken_back(store: RunStore, run_id: str) -> None:
+    """A composite is tried again from the step that failed: those before it must still stand."""
+    undone = next((one for one in store.records() if one.kind == "undo" and one.parent == run_id), None)
+    if undone is not None:
+        raise UsageError(
+            f"Run {run_id} was taken back by {undone.run_id}, and its failed items with it: start a new run on them."
         )
 
 

@@ -23,6 +23,10 @@ __all__ = ["BY_ID", "Lookup"]
 BY_ID = frozenset({"conversations/search", "contacts/search", "tickets/search"})
 """Searches that know `id IN` (OpenAPI 2.16). Items of the others are looked at one by one."""
 
+NUMBERED = frozenset({"conversations/search", "tickets/search"})
+"""Whose ids are numbers. A search for anything else is refused whole; and in a path the word `last` would be a
+conversation, which is not the one that anybody meant (OpenAPI 2.16, `/conversations/{id}/reply`)."""
+
 SIDE_BY_SIDE = 8
 """Reads of single items under way at once. One reader's connections; a search brings 150 items in one."""
 
@@ -42,12 +46,13 @@ class Lookup:
         self._timeout = timeout
         self._width = min(SIDE_BY_SIDE, workers or SIDE_BY_SIDE)
         self._searches = where.path in BY_ID
+        self._numbered = where.path in NUMBERED
         self.per_page = min(150, where.max_per_page) if self._searches else 50
         self.reads = 0
 
     def items(self, ids: Sequence[str]) -> dict[str, Item]:
         """What there is of each: its data, or why it is skipped (`gone`) or has failed (what Intercom said)."""
-        found = {item_id: _refused(item_id) for item_id in ids}
+        found = {item_id: _refused(item_id, numbered=self._numbered) for item_id in ids}
         usable = [item_id for item_id, item in found.items() if item is None]
         known = self._searched(usable)
         left = [item_id for item_id in usable if item_id not in known]
@@ -103,9 +108,11 @@ class Lookup:
             return error
 
 
-def _refused(item_id: str) -> Item | None:
+def _refused(item_id: str, *, numbered: bool) -> Item | None:
     try:
         segment(item_id)
     except ItemIdError as error:
         return Item(item_id, fail=("bad_id", str(error)))
+    if numbered and not item_id.isdigit():
+        return Item(item_id, fail=("bad_id", f"{item_id[:60]!r} is no id of these: they are numbers."))
     return None

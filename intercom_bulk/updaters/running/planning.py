@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.running.arguments import Arguments
 
-__all__ = ["identity", "plan", "preview", "workspace_id"]
+__all__ = ["CONNECTION", "identity", "plan", "preview", "workspace_id"]
 
 MOST_SENTENCES = 50
 """Side effects that are counted one by one: a hook that names the item in its sentence must not fill memory."""
@@ -37,7 +37,8 @@ AND_MORE = "Other side effects."
 _NO_EFFECT = "all of it, for effect() does not tell what each item was before."
 _NO_RESTORE = "all of it, for there is no restore() to bring back what was."
 
-_CONNECTION = frozenset({"base_url", "irreversible", "region"})
+CONNECTION = frozenset({"base_url", "irreversible", "region"})
+"""What a plan does not hold of an updater's arguments: whoever applies it says where, and what is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def plan(updater: IntercomBulkUpdater, arguments: Arguments, path: Path) -> Plan
 
 def identity(updater: IntercomBulkUpdater) -> tuple[str, Mapping[str, Any]]:
     """What a plan and its apply must share: the class, and what it was made with but for the way to the workspace."""
-    made_with = {name: value for name, value in updater.made_with.items() if name not in _CONNECTION}
+    made_with = {name: value for name, value in updater.made_with.items() if name not in CONNECTION}
     return lasting_name(type(updater)), plain(made_with)
 
 
