@@ -34,6 +34,8 @@ _ROOMS = {
         "UnknownRun",
         "UsageError",
     ),
+    "mirror.search": ("Mirror",),
+    "mirror.store": ("MirrorStore", "open_mirror"),
     "runs.exclude": ("Exclude",),
     "runs.handle": ("Run",),
     "runs.model": ("Effect", "Outcome", "Progress", "RunOptions", "RunState", "Status", "Summary"),

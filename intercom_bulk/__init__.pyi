@@ -25,6 +25,8 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.mirror.search import Mirror
+from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.model import Effect, Outcome, Progress, RunOptions, RunState, Status, Summary
@@ -62,6 +64,8 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "Mirror",
+    "MirrorStore",
     "Outcome",
     "OutcomeStream",
     "PlanFile",
@@ -100,4 +104,5 @@ __all__ = [
     "bulk_close",
     "bulk_close_hybrid",
     "bulk_close_maximal",
+    "open_mirror",
 ]
