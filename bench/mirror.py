@@ -49,6 +49,7 @@ QUESTIONS = (
     "re",
     "custom 17",
     "hello -refund",
+    "subscription",
     "x4999",
 )
 
