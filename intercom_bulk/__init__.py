@@ -38,6 +38,8 @@ _ROOMS = {
         "UnknownRun",
         "UsageError",
     ),
+    "mirror.search": ("Mirror",),
+    "mirror.store": ("MirrorStore", "open_mirror"),
     "runs.exclude": ("Exclude",),
     "runs.handle": ("Run",),
     "runs.ids": ("Ids",),

@@ -29,6 +29,8 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.mirror.search import Mirror
+from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
@@ -106,6 +108,8 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "Mirror",
+    "MirrorStore",
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
@@ -164,5 +168,6 @@ __all__ = [
     "compile_query",
     "days_ago",
     "hours_ago",
+    "open_mirror",
     "parse_query",
 ]

@@ -1,0 +1,197 @@
+"""Questions to the mirror. None of them waits for a sync, and each answer says how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, overload
+
+from intercom_bulk.clock import SYSTEM
+from intercom_bulk.errors import UsageError
+from intercom_bulk.mirror.freshness import judge
+from intercom_bulk.mirror.proofs import Depth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import tzinfo
+
+    from intercom_bulk.clock import Clock
+    from intercom_bulk.mirror.coverage import Coverage
+    from intercom_bulk.mirror.freshness import Freshness
+    from intercom_bulk.mirror.store import MirrorStore
+
+__all__ = ["Found", "Mirror", "Moment", "sync_info"]
+
+_LATEST = 32_503_680_000
+"""The year 3000: what is later was meant in milliseconds."""
+Moment = datetime | float | str
+"""A time: a datetime, epoch seconds, or ISO 8601. Without a zone it is in the workspace's."""
+
+
+class Found(Sequence[dict[str, Any]]):
+    """Conversations, newest first, and what is known about them: `found["sync_info"]`. Loop over it, or read it as the
+    mapping {"conversations": [...], "sync_info": {...}}; `dict(found)` is that mapping.
+    """
+
+    def __init__(self, conversations: list[dict[str, Any]], info: dict[str, Any]) -> None:
+        self._parts = {"conversations": conversations, "sync_info": info}
+
+    @property
+    def conversations(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._parts["conversations"]  # type: ignore[assignment]
+        return found
+
+    @property
+    def sync_info(self) -> dict[str, Any]:
+        info: dict[str, Any] = self._parts["sync_info"]  # type: ignore[assignment]
+        return info
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[dict[str, Any]]: ...
+    @overload
+    def __getitem__(self, place: str) -> Any: ...
+    def __getitem__(self, place: int | slice | str) -> Any:
+        return self._parts[place] if isinstance(place, str) else self.conversations[place]
+
+    def __len__(self) -> int:
+        return len(self.conversations)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.conversations)
+
+    def __contains__(self, one: object) -> bool:
+        return one in self._parts if isinstance(one, str) else one in self.conversations
+
+    def keys(self) -> list[str]:
+        return list(self._parts)
+
+    def items(self) -> list[tuple[str, Any]]:
+        return list(self._parts.items())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._parts.get(name, default)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Found):
+            return self._parts == other._parts
+        return self._parts == other if isinstance(other, dict) else self.conversations == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Found({len(self)} conversations, {self.sync_info['state']})"
+
+
+class Mirror:
+    """What analysts, dashboards and assistants ask. `zone` is that of messages, and of times that have none."""
+
+    def __init__(self, store: MirrorStore, *, zone: tzinfo = UTC, clock: Clock = SYSTEM) -> None:
+        self.store = store
+        self._zone = zone
+        self._clock = clock
+
+    def search_conversations(
+        self, query: str | None = None, limit: int = 50, start: Moment | None = None, end: Moment | None = None, *,
+        now: float | None = None,
+    ) -> Found:  # fmt: skip
+        """The newest conversations created from `start` to `end` that have all the words of `query`, by their
+        beginnings, in subject, body or parts; `"so"` is a phrase, `-so` is unwanted; none: all. With what the mirror
+        knows of the time asked about.
+        """
+        if limit < 1:
+            raise UsageError(f"limit must be at least 1, not {limit}.")
+        lo, hi = self._second(start), self._second(end)
+        # First what is known: rows that come after that are more than was promised, never less.
+        depth = Depth.ROW if query is None or not query.strip() else Depth.THREAD
+        info = sync_info(self._judge(lo, hi, depth, now), self._last_sync(), self._zone)
+        ids = self.store.find(query, start=lo, end=hi, limit=limit)
+        return Found(self.store.conversations(ids), info)
+
+    def check_sync_state(
+        self,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        depth: Depth = Depth.ROW,
+        now: float | None = None,
+    ) -> dict[str, Any]:
+        """The `sync_info` of a question from `start` to `end`; at `depth` THREAD, of one about what was written."""
+        verdict = self._judge(self._second(start), self._second(end), depth, now)
+        return sync_info(verdict, self._last_sync(), self._zone)
+
+    def get_sync_status(self) -> dict[str, Any]:
+        """`last_sync`, `total_conversations`, `sync_in_progress`, `sync_coverage` from its first day to its last, with
+        `intervals`: the spans that are covered without a hole, for rows and for threads.
+        """
+        rows, threads = (self.store.knowledge(depth) for depth in Depth)
+        return {
+            "last_sync": self._last_sync(),
+            "total_conversations": self.store.total(),
+            "sync_in_progress": self.store.is_syncing,
+            "sync_coverage": {
+                "start_date": self._iso(rows.members.start),
+                "end_date": self._iso(rows.members.end),
+                "intervals": {
+                    "created": self._intervals(rows.members),
+                    "updated": self._intervals(rows.changes),
+                    "threads_created": self._intervals(threads.members),
+                    "threads_updated": self._intervals(threads.changes),
+                },
+            },
+        }
+
+    def _judge(self, lo: float | None, hi: float | None, depth: Depth, now: float | None) -> Freshness:
+        known = self.store.knowledge(depth)
+        return judge(known, lo, hi, now=self._clock.time() if now is None else now, zone=self._zone)
+
+    def _last_sync(self) -> str | None:
+        """When the last one began: it knows nothing of later."""
+        last = self.store.last_completed_sync()
+        return self._iso(last.started_at) if last is not None else None
+
+    def _intervals(self, covered: Coverage) -> list[dict[str, str | None]]:
+        return [{"start": self._iso(span.lo), "end": self._iso(span.hi)} for span in covered]
+
+    def _iso(self, second: float | None) -> str | None:
+        return None if second is None else _iso(second, self._zone)
+
+    def _second(self, moment: Moment | None) -> float | None:
+        if moment is None:
+            return None
+        if isinstance(moment, (int, float)):
+            second = float(moment)
+        else:
+            at = _parsed(moment) if isinstance(moment, str) else moment
+            second = (at if at.tzinfo is not None else at.replace(tzinfo=self._zone)).timestamp()
+        if not 0 <= second < _LATEST:
+            raise UsageError(f"{moment!r} is not a time since 1970 in seconds: milliseconds are to be divided by 1000.")
+        return second
+
+    def __repr__(self) -> str:
+        return f"Mirror({self.store!r})"
+
+
+def sync_info(verdict: Freshness, last_sync: str | None, zone: tzinfo = UTC) -> dict[str, Any]:
+    """A verdict as JSON: `state`, `last_sync`, `message`, `data_complete`, `gaps` (what, start, end)."""
+    return {
+        "state": verdict.state.value,
+        "last_sync": last_sync,
+        "message": verdict.message,
+        "data_complete": verdict.data_complete,
+        "gaps": [
+            {"what": gap.kind.value, "start": _iso(gap.lo, zone), "end": _iso(gap.hi, zone)} for gap in verdict.gaps
+        ],
+    }
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text[:40]!r} is not a time: write 2026-11-20 or 2026-11-20T14:30:00Z.") from None
+
+
+def _iso(second: float, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(second, zone).isoformat(timespec="seconds")
