@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, overload
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.freshness import judge
+from intercom_bulk.mirror.picking import by_query, by_sql
 from intercom_bulk.mirror.proofs import Depth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
 
+    from intercom_bulk.api.expression import Expression
     from intercom_bulk.clock import Clock
     from intercom_bulk.mirror.coverage import Coverage
     from intercom_bulk.mirror.freshness import Freshness
+    from intercom_bulk.mirror.picking import Picked
     from intercom_bulk.mirror.store import MirrorStore
 
 __all__ = ["Found", "Mirror", "Moment", "sync_info"]
@@ -108,6 +111,21 @@ class Mirror:
         info = sync_info(self._judge(lo, hi, depth, now), self._last_sync(), self._zone)
         ids = self.store.find(query, start=lo, end=hi, limit=limit)
         return Found(self.store.conversations(ids), info)
+
+    def sql(
+        self, text: str, parameters: Sequence[object] = (), *, column: str | None = None, even_if_changed: bool = False
+    ) -> Picked:
+        """Any question in SQL: loop over its rows, or hand it to a bulk run as `RunOptions(source=...)`; see `by_sql`.
+
+        Items that have changed since the mirror saw them are then skipped (`moved`), unless `even_if_changed`.
+        """
+        return by_sql(self.store, text, parameters, column=column, even_if_changed=even_if_changed)
+
+    def query(self, query: Expression | str, *, even_if_changed: bool = False) -> Picked:
+        """Conversations by the query language (`state:open team:Support updated<30d`), answered here: to loop over, or
+        as the items of a bulk run, as with `sql`.
+        """
+        return by_query(self.store, query, zone=self._zone, now=self._clock.time(), even_if_changed=even_if_changed)
 
     def check_sync_state(
         self,

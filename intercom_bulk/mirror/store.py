@@ -198,9 +198,11 @@ class MirrorStore:
         """As `sql`, for more rows than fit into memory."""
         with self.reading() as on:
             names, rows = on.ask(text, parameters)
-            yield names, rows
-            if isinstance(rows, Generator):
-                rows.close()  # the connection is lent again, and must not be in the middle of an answer
+            try:
+                yield names, rows
+            finally:
+                if isinstance(rows, Generator):
+                    rows.close()  # the connection is lent again, and must not be in the middle of an answer
 
     # -- what is to be done
 

@@ -112,7 +112,9 @@ class Session:
         except psycopg.Error:
             with self._spoken():
                 raise
-        return tuple(column.name for column in cursor.description or ()), self._answers(cursor)
+        answers = self._answers(cursor)
+        next(answers)
+        return tuple(column.name for column in cursor.description or ()), answers
 
     @contextmanager
     def _abandoned_if_it_fails(self, cursor: psycopg.ServerCursor[Any]) -> Iterator[None]:
@@ -124,6 +126,7 @@ class Session:
 
     def _answers(self, cursor: psycopg.ServerCursor[Any]) -> Iterator[tuple[Any, ...]]:
         with self._spoken(), cursor:
+            yield ()  # begun: closed before its first row is taken, it closes the cursor too
             yield from cursor
 
     def script(self, sql: str) -> None:
