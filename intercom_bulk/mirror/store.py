@@ -233,6 +233,15 @@ class MirrorStore:
         with self.reading() as on:
             return [item_id for (item_id,) in on.rows(sql, (lo, hi, limit))]
 
+    def has_thread(self, item_id: str) -> bool:
+        """Whether the thread of this conversation is here, as new as its row; or the conversation is known deleted."""
+        sql = f"""
+            SELECT 1 FROM tombstone WHERE id = ?
+            UNION ALL SELECT 1 FROM conversation WHERE id = ? AND NOT {UNREAD}
+        """  # noqa: S608  a constant
+        with self.reading() as on:
+            return on.row(sql, (item_id, item_id)) is not None
+
     def short_threads(self, lo: int = 0, hi: int = _FAR, *, limit: int = 1000) -> list[Short]:
         """Conversations created in [lo, hi) with fewer parts than Intercom counts."""
         sql = f"""
