@@ -17,6 +17,7 @@ __all__ = [
     "file_and_column",
     "moment",
     "pair",
+    "past",
     "positive",
     "share",
     "span",
@@ -47,6 +48,13 @@ def moment(text: str) -> int:
     except ValueError:
         raise Misread(f"{text!r} is no time: write 2026-12-24, 2026-12-24T08:00, or in 12h, 30d") from None
     return int((said if said.tzinfo is not None else said.astimezone()).timestamp())
+
+
+def past(text: str) -> int:
+    """Epoch seconds of a date or a date and a time, as `moment`; a span is so long ago."""
+    if _SPAN.fullmatch(text.strip().lower()):
+        return int(time.time() - span(text).total_seconds())
+    return moment(text)
 
 
 def assignee(text: str) -> str | None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from intercom_bulk import ConversationCloser, Mirror, Q, RunOptions, Runs, Status, TagAssigner, days_ago
 from intercom_bulk.errors import QueryError, UnknownNameError, UsageError
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.testing import make_intercom_sandbox
+from tests.mirror.filling import asked, filled
 from tests.mirror.made import T, conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
 
     Make = Callable[..., Sandbox]
@@ -120,25 +120,12 @@ def workspace(make_intercom_sandbox: Make) -> Sandbox:
 
 def mirrored(workspace: Sandbox, folder: Path) -> Mirror:
     """All of a workspace, as it is now."""
-    known = workspace.settings_kwargs()
-    with requests.Session() as session:
-        session.trust_env = False
-        session.headers.update({"Authorization": f"Bearer {known['access_token']}", "Intercom-Version": "2.16"})
-        asked = {"query": {"field": "created_at", "operator": ">", "value": 0}, "pagination": {"per_page": 150}}
-        rows = session.post(f"{known['base_url']}/conversations/search", json=asked, timeout=10).json()
-    store = open_mirror(folder / "home", "abc12def")
-    with store.writing() as writer:
-        writer.save_conversations(rows["conversations"], seen_at=1)
-    return Mirror(store)
+    return Mirror(filled(workspace, folder / "home"))
 
 
 def change(workspace: Sandbox, item_id: str) -> None:
     """Somebody else does something, later than the mirror has looked."""
-    known = workspace.settings_kwargs()
-    requests.put(
-        f"{known['base_url']}/conversations/{item_id}", json={"title": "Mine"},
-        headers={"Authorization": f"Bearer {known['access_token']}", "Intercom-Version": "2.16"}, timeout=10,
-    ).raise_for_status()  # fmt: skip
+    asked(workspace, "PUT", f"conversations/{item_id}", json={"title": "Mine"})
 
 
 def test_a_run_writes_to_what_was_picked_and_leaves_alone_what_has_changed_since(

@@ -1,0 +1,145 @@
+"""`mirror`: what the local copy knows, and bulk runs that take their items from it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.mirror.filling import WORKSPACE, asked, filled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.sandbox import Sandbox
+    from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def store(sandbox: Sandbox, home: Path) -> MirrorStore:
+    return filled(sandbox, home, threads=True)
+
+
+def test_status_says_what_there_is_and_how_far_it_can_be_trusted(cli: Cli, store: MirrorStore) -> None:
+    ended = cli("mirror", "status")
+    assert ended.code == 0
+    assert "Mirror: 40 conversations" in ended.out
+    assert "partial: Includes conversations up to" in ended.out
+    assert "threads  created" in ended.out
+    assert "without a hole" in ended.out
+    assert "filled  backfill" in ended.out
+    told = cli("mirror", "status", "--json").json
+    assert told["total_conversations"] == 40
+    assert told["sync_info"]["state"] == "partial"
+    assert told["syncs"][0]["found"] == 40
+
+
+def test_status_of_nothing_says_where_to_begin(cli: Cli) -> None:
+    ended = cli("mirror", "status")
+    assert ended.code == 0
+    assert "stale: The mirror is empty: run a backfill first." in ended.out
+
+
+def test_search_finds_by_words_and_says_what_may_be_missing(cli: Cli, store: MirrorStore, sandbox: Sandbox) -> None:
+    ended = cli("mirror", "search", "-n", "5")
+    newest = max(sandbox.items(), key=lambda one: (one["created_at"], one["id"]))
+    assert ended.out.splitlines()[0].startswith(f"{newest['id']}  {newest['state']}")
+    assert len(ended.out.splitlines()) == 5
+    assert "partial: " in ended.err
+    found = cli("mirror", "search", "--json", "nowheretobefound").json
+    assert found["conversations"] == []
+    assert found["sync_info"]["data_complete"] is False
+    assert len(cli("mirror", "search", "--json", "--since", "2001-01-01").json["conversations"]) == 20
+
+
+def test_sql_is_answered_in_columns_and_cannot_write(cli: Cli, store: MirrorStore) -> None:
+    ended = cli("mirror", "sql", "SELECT state, count(*) AS many FROM conversation GROUP BY 1 ORDER BY 1")
+    assert ended.out.splitlines()[0].split() == ["state", "many"]
+    told = cli("mirror", "sql", "SELECT id FROM conversation", "--json").json
+    assert (told["columns"], len(told["rows"]), told["more"]) == (["id"], 40, False)
+    few = cli("mirror", "sql", "SELECT id FROM conversation", "-n", "3")
+    assert len(few.out.splitlines()) == 4
+    assert "Only the first 3" in few.err
+    for wrong in ("SELEC", "DELETE FROM conversation", "SELECT 1; SELECT 2"):
+        ended = cli("mirror", "sql", wrong)
+        assert ended.code == 2, wrong
+        assert "Traceback" not in ended.err
+    assert store.total() == 40
+
+
+def test_export_writes_a_file_by_the_end_of_its_name(cli: Cli, store: MirrorStore, tmp_path: Path) -> None:
+    assert "40 rows" in cli("mirror", "export", "all.csv").out
+    with (tmp_path / "all.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 40
+    assert (tmp_path / "all.csv").stat().st_mode & 0o777 == 0o600
+    rows = cli("mirror", "export", "said.jsonl", "--messages", "--json").json["rows"]
+    lines = (tmp_path / "said.jsonl").read_text().splitlines()
+    assert len(lines) == rows > 40
+    assert "conversation_id" in json.loads(lines[0])
+    piped = cli("mirror", "export", "-", "--sql", "SELECT id FROM conversation LIMIT 2")
+    assert [list(json.loads(line)) for line in piped.out.splitlines()] == [["id"], ["id"]]
+    ended = cli("mirror", "export", "all.xlsx")
+    assert (ended.code, "all.xlsx?" in ended.err) == (2, True)
+
+
+def test_without_a_token_the_only_mirror_is_looked_at(
+    cli: Cli, store: MirrorStore, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.delenv("INTERCOM_ACCESS_TOKEN")
+    assert "Mirror: 40 conversations" in cli("mirror", "status").out
+    (home / "mirror" / "other123.db").touch()
+    ended = cli("mirror", "status")
+    assert (ended.code, "--workspace with one of other123, sandbox1" in ended.err) == (2, True)
+    assert "Mirror: 40 conversations" in cli("mirror", "status", "--workspace", WORKSPACE).out
+
+
+def test_without_a_token_and_without_a_mirror_the_token_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INTERCOM_ACCESS_TOKEN")
+    ended = cli("mirror", "search", "refund")
+    assert ended.code == 2
+    assert "No access token" in ended.err
+
+
+# -- items of a run
+
+
+def test_a_run_takes_its_items_from_the_mirror_by_sql(cli: Cli, store: MirrorStore, sandbox: Sandbox) -> None:
+    chosen = sorted(one["id"] for one in sandbox.items() if one["state"] == "open")[:4]
+    asked(sandbox, "PUT", f"conversations/{chosen[0]}", json={"title": "Changed since"})
+    before = sandbox.effects()
+    sql = f"SELECT id FROM conversations_flat WHERE id IN ({', '.join(map(repr, chosen))})"
+    told = cli("preview", "tag", "vip", "--from-mirror", sql, "--json").json
+    assert (told["count"], told["left_out"]) == (3, {"moved": 1})
+    ended = cli("tag", "vip", "--from-mirror", sql, "--yes", "--json")
+    assert (ended.code, ended.json["success"], ended.json["codes"]) == (0, 3, {"moved": 1})
+    assert set(sandbox.effects()) - set(before) == set(chosen[1:])
+    assert cli("tag", "vip", "--from-mirror", sql, "--even-if-changed", "--yes", "--json").json["success"] == 1
+
+
+def test_a_run_takes_its_items_from_the_mirror_by_a_search(cli: Cli, store: MirrorStore, sandbox: Sandbox) -> None:
+    opened = {one["id"] for one in sandbox.items() if one["state"] == "open"}
+    ended = cli("close", "--from-mirror", "state:open", typed="y\n")
+    assert ended.code == 0, ended.err
+    assert set(sandbox.effects()) == opened
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("close", "--from-mirror", "stat:open"), "state"),
+        (("close", "--from-mirror", "SELECT title, state FROM conversation"), "Which column"),
+        (("contacts", "tag", "vip", "--from-mirror", "role:user"), "by SQL only"),
+        (("close", "--all", "--even-if-changed"), "--from-mirror"),
+    ],
+)
+def test_a_mistake_is_answered_in_a_sentence(
+    words: tuple[str, ...], told: str, cli: Cli, store: MirrorStore, sandbox: Sandbox
+) -> None:
+    ended = cli(*words, "--yes")
+    assert ended.code == 2
+    assert told in ended.err
+    assert "Traceback" not in ended.err
+    assert sandbox.effects() == {}
