@@ -222,6 +222,15 @@ class MirrorStore:
                         del wanted[item_id]
         return list(wanted)
 
+    def versions(self, ids: Iterable[str]) -> dict[str, int]:
+        """The `updated_at` of those that are stored, deleted ones too."""
+        found: dict[str, int] = {}
+        with self.reading() as on:
+            for batch in chunks(ids):
+                sql = f"SELECT id, updated_at FROM conversation WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks
+                found.update(dict(on.rows(sql, batch)))
+        return found
+
     def threads_unread(self, lo: int, hi: int, *, limit: int = 1000) -> list[str]:
         """Of those created in [lo, hi), the ids whose thread was never read or is older than the row."""
         sql = f"""
