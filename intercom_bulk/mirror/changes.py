@@ -20,71 +20,61 @@ from intercom_bulk.errors import SearchLoop, SearchUnordered, Transient
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from intercom_bulk.runs.model import Source
 
     Ask = Callable[[Search, str | None], RawPage]
-    Keep = Callable[[list[dict[str, Any]]], Sequence[str]]
+    Keep = Callable[[list[dict[str, Any]], float], Sequence[str]]
 
-__all__ = ["ChangeSource", "ask_smaller", "changed_since"]
+__all__ = ["ChangeSource", "SideBySide", "WritersSource", "ask_smaller", "changed_since"]
 
 logger = logging.getLogger(__name__)
 
 PER_PAGE = 150
 SMALLEST = 9
 """Rows: a page that cannot be had with so few is not to be had (intercom-api.md 2.4: large ones answer 502 or 504)."""
-_WALK, _CONTACTS = "changes", "contacts"
+_WALK, _WRITERS = "changes", "writers"
 _DAY = 86_400
 _AT_ONCE = 50
 """Contacts whose conversations are asked for in one search."""
 
 
 class ChangeSource:
-    """The conversations that changed at or after second `floor`. `keep` stores rows, and says of which of them the
-    threads are wanted: those are the items.
-
-    `contacts_first`: beside the walk, those who wrote since then are looked up, and what they wrote in, so that a
-    customer's news need not wait for its turn. Nothing is left out for it: what teammates change does not show on
-    contacts, and not every conversation has one, so that only the walk proves anything.
+    """The conversations that changed at or after second `floor`. `keep` stores rows as they were when they were asked
+    for, by `now`, the server's clock, and says of which of them the threads are wanted: those are the items.
     """
 
     repeatable = False
 
-    def __init__(self, ask: Ask, keep: Keep, floor: int, *, contacts_first: bool = False) -> None:
+    def __init__(self, ask: Ask, keep: Keep, floor: int, now: Callable[[], float]) -> None:
         self._ask = ask
         self._keep = keep
         self._floor = floor
-        self._contacts_first = contacts_first
+        self._now = now
         self._cursors: set[str] = set()
         self.reached_end = False
-        """Whether the walk has come to the end of the list, in this life."""
+        """Whether the walk has come to the end of the list."""
 
     def open(self) -> Sequence[Slice]:
         self._cursors.clear()
         self.reached_end = False
-        keys = [_CONTACTS, _WALK] if self._contacts_first else [_WALK]
-        return [Slice(key, lo=self._floor) for key in keys]
+        return [Slice(_WALK, lo=self._floor)]
 
     def read(self, part: Slice) -> Page:
         """One page. Raises `SearchLoop` or `SearchUnordered` where the walk would prove nothing."""
-        return self._read_contacts(part) if part.key == _CONTACTS else self._read_changes(part)
-
-    def split(self, part: Slice) -> None:
-        """Never: the end of the list is one place."""
-
-    # -- the walk
-
-    def _read_changes(self, part: Slice) -> Page:
+        asked_at = self._now()
         raw = self._ask(changed_since(self._floor), part.cursor)
         position = self._checked_order(part, raw)
         self._check_loop(raw)
-        wanted = self._kept(raw.items)
+        wanted = self._keep(raw.items, asked_at) if raw.items else ()
         done = raw.cursor is None or not raw.items
         self.reached_end |= done
         after = replace(part, cursor=raw.cursor, position=position, pages=part.pages + 1, done=done)
-        return Page(wanted, after)
+        return Page([Item(item_id) for item_id in wanted], after)
 
-    def _kept(self, rows: list[dict[str, Any]]) -> list[Item]:
-        return [Item(item_id) for item_id in self._keep(rows)] if rows else []
+    def split(self, part: Slice) -> None:
+        """Never: the end of the list is one place."""
 
     def _checked_order(self, part: Slice, raw: RawPage) -> float | None:
         """A list in another order may be cut anywhere."""
@@ -107,26 +97,65 @@ class ChangeSource:
         if raw.cursor is not None:
             self._cursors.add(raw.cursor)
 
-    # -- those who wrote
 
-    def _read_contacts(self, part: Slice) -> Page:
+class WritersSource:
+    """The conversations of the contacts who wrote at or after second `floor`, so that a customer's news need not wait
+    for its turn in the walk. It proves nothing: what teammates change does not show on contacts, and not every
+    conversation has one. So it is read beside the walk, never in its place.
+    """
+
+    repeatable = False
+
+    def __init__(self, ask: Ask, keep: Keep, floor: int, now: Callable[[], float]) -> None:
+        self._ask = ask
+        self._keep = keep
+        self._floor = floor
+        self._now = now
+
+    def open(self) -> Sequence[Slice]:
+        return [Slice(_WRITERS, lo=self._floor)]
+
+    def read(self, part: Slice) -> Page:
         """A page of contacts and their conversations. The search knows whole days; what is older is sorted out here."""
         raw = self._ask(_wrote_since(self._floor), part.cursor)
-        recent = [row for row in raw.items if (row.get("last_replied_at") or 0) >= self._floor]
-        items = self._conversations_of([str(row["id"]) for row in recent])
-        is_last = raw.cursor is None or len(recent) < len(raw.items) or not raw.items
-        return Page(items, replace(part, cursor=raw.cursor, pages=part.pages + 1, done=is_last))
+        recent = [str(one["id"]) for one in raw.items if (one.get("last_replied_at") or 0) >= self._floor]
+        items = list(self._conversations_of(recent)) if recent else []
+        done = raw.cursor is None or len(recent) < len(raw.items) or not raw.items
+        return Page(items, replace(part, cursor=raw.cursor, pages=part.pages + 1, done=done))
 
-    def _conversations_of(self, contacts: Sequence[str]) -> list[Item]:
-        if not contacts:
-            return []
-        search, cursor, items = changed_since(self._floor, contacts=contacts), None, list[Item]()
+    def split(self, part: Slice) -> None:
+        """Never."""
+
+    def _conversations_of(self, contacts: Sequence[str]) -> Iterator[Item]:
+        search, cursor = changed_since(self._floor, contacts=contacts), None
         while True:
+            asked_at = self._now()
             raw = self._ask(search, cursor)
-            items += self._kept(raw.items)
+            yield from (Item(item_id) for item_id in (self._keep(raw.items, asked_at) if raw.items else ()))
             cursor = raw.cursor
             if cursor is None or not raw.items:
-                return items
+                return
+
+
+class SideBySide:
+    """Several sources as one, each read by its own slices. None of them is repeatable or can be split."""
+
+    repeatable = False
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+        self._by_key: dict[str, Source] = {}
+
+    def open(self) -> Sequence[Slice]:
+        opened = [(part, source) for source in self._sources for part in source.open()]
+        self._by_key = {part.key: source for part, source in opened}
+        return [part for part, _ in opened]
+
+    def read(self, part: Slice) -> Page:
+        return self._by_key[part.key].read(part)
+
+    def split(self, part: Slice) -> None:
+        """Never."""
 
 
 def changed_since(floor: int, *, contacts: Sequence[str] = ()) -> Search:

@@ -101,6 +101,16 @@ class MirrorStore:
         """Whether somebody holds the mirror for writing, in whatever process."""
         return self._backend.is_held()
 
+    @property
+    def place(self) -> str:
+        """Equal for two stores of one mirror; not to be shown."""
+        return self._backend.place
+
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace that is mirrored."""
+        return self._backend.workspace
+
     def close(self) -> None:
         self._closed = True
         while self._idle:

@@ -58,7 +58,7 @@ class Reader:
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
 
-    def keep(self, rows: list[dict[str, Any]]) -> list[str]:
+    def keep(self, rows: list[dict[str, Any]], _: float) -> list[str]:
         for row in rows:
             self.seen[row["id"]] = max(self.seen.get(row["id"], 0), row["updated_at"])
         return [row["id"] for row in rows]
@@ -66,7 +66,7 @@ class Reader:
 
 def walk(world: World, floor: int) -> Reader:
     reader = Reader()
-    source = ChangeSource(world.ask, reader.keep, floor)
+    source = ChangeSource(world.ask, reader.keep, floor, lambda: world.now)
     (part,) = source.open()
     while not part.done:
         part = source.read(part).after
@@ -122,7 +122,7 @@ def page(*changed: int, cursor: str | None = None) -> RawPage:
 
 
 def read_all(ask: Any) -> None:
-    source = ChangeSource(ask, lambda _: [], T)
+    source = ChangeSource(ask, lambda *_: [], T, lambda: float(T))
     (part,) = source.open()
     while not part.done:
         part = source.read(part).after
