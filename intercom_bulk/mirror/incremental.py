@@ -60,7 +60,7 @@ class Wishes:
 
 
 class SyncLife:
-    """What one sync does, in the run's own thread: `open_ledger`, `make_plan`, and at last `end`."""
+    """What one sync does, in the run's own thread: `open_ledger`, `make_plan`, and at last `close`."""
 
     def __init__(self, workspace: Workspace, store: MirrorStore, wishes: Wishes) -> None:
         if wishes.options.source is not None or wishes.options.exclude is not None:
@@ -109,24 +109,26 @@ class SyncLife:
             counted=counted,
             abort=workspace.abort,
             redact=workspace.settings.redact,
+            on_end=self._book_end,
         )
 
     def discard(self) -> None:
         """It never began."""
         self._workspace.store.delete(self.run_id)
 
-    def end(self, summary: Summary, error: BaseException | None) -> None:
-        """Say in the book what came of it, and let others write."""
+    def close(self) -> None:
+        """Let others write. A run that had nothing to fetch leaves its record to the book of syncs: a sync a minute is
+        half a million runs a year.
+        """
         writer, self._writer = self._writer, None
-        if writer is None:
-            return
-        try:
-            if self._walk is not None:
-                self.report = self._walk.end(summary, error)
-        finally:
+        if writer is not None:
             writer.close()
-        if self.report is not None and self.report.is_uneventful and summary.unprocessed == 0:
-            self._workspace.store.delete(self.run_id)  # the book of syncs has it; a sync a minute is half a million
+        if self.report is not None and self.report.is_uneventful:
+            self._workspace.store.delete(self.run_id)
+
+    def _book_end(self, summary: Summary) -> None:
+        if self._walk is not None:
+            self.report = self._walk.end(summary)
 
     def _held(self) -> MirrorWriter:
         if self._writer is None:
@@ -167,7 +169,7 @@ class _Walk:
         if not begins:
             raise UsageError("The mirror is empty: run a backfill first, then a sync keeps it in step.")
         self._floor = min(begins) - OVERLAP
-        self._listing = Listing(store, writer, sync_id, depth=self._depth, proved=rows.changes)
+        self._listing = Listing(store, writer, sync_id, depth=self._depth, proved=rows.changes, meter=meter)
         question = {"since": self._floor, "depth": self._depth.value, "full": wishes.full, "strategy": wishes.strategy}
         writer.begin_sync(sync_id, SyncKind.INCREMENTAL, question, at=at, run_id=sync_id)
         self._changes = ChangeSource(ask_smaller(self._ask), self._listing.keep, self._floor, workspace.now)
@@ -212,12 +214,12 @@ class _Walk:
 
     # -- the end
 
-    def end(self, summary: Summary, error: BaseException | None) -> SyncReport:
+    def end(self, summary: Summary) -> SyncReport:
         """Proved is what was read to the end; threads only where none of them is left unread."""
         now, writer = self._workspace.now(), self._writer
-        state, why = self._outcome(summary, error)
-        writer.count(self.sync_id, replace(self._meter.take(), missed=self._listing.missed))
         unread = summary.failed + summary.unknown + summary.unprocessed
+        state, why = self._outcome(summary, unread)
+        writer.count(self.sync_id, replace(self._meter.take(), missed=self._listing.missed))
         proof = writer.finish_sync(
             self.sync_id,
             state,
@@ -231,14 +233,12 @@ class _Walk:
         sync = self._store.sync(self.sync_id)
         return SyncReport.of(sync, proof=proof, deleted=self._listing.deleted, threads=summary.success, unread=unread)
 
-    def _outcome(self, summary: Summary, error: BaseException | None) -> tuple[SyncState, str | None]:
-        over = {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}
-        if error is None and summary.state in over and self._changes.reached_end:
-            left = summary.failed + summary.unknown
-            return SyncState.COMPLETED, f"{left:,} conversations could not be read." if left else None
-        if error is None and summary.state is RunState.STOPPED:
+    def _outcome(self, summary: Summary, unread: int) -> tuple[SyncState, str | None]:
+        if summary.state in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS} and self._changes.reached_end:
+            return SyncState.COMPLETED, f"{unread:,} conversations could not be read." if unread else None
+        if summary.state is RunState.STOPPED:
             return SyncState.STOPPED, summary.reason
-        return SyncState.FAILED, self._workspace.settings.redact(str(error or summary.reason or summary.state))
+        return SyncState.FAILED, self._workspace.settings.redact(summary.reason or str(summary.state))
 
     def _end_deletions(self, source: DeletionSource, now: float, why: str | None) -> None:
         state = SyncState.COMPLETED if source.is_complete else SyncState.FAILED

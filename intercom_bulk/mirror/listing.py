@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from intercom_bulk.mirror.coverage import Coverage
+    from intercom_bulk.mirror.meter import Meter
     from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.mirror.writer import MirrorWriter
 
@@ -23,13 +24,14 @@ class Listing:
     """
 
     def __init__(
-        self, store: MirrorStore, writer: MirrorWriter, sync_id: str, *, depth: Depth, proved: Coverage
+        self, store: MirrorStore, writer: MirrorWriter, sync_id: str, *, depth: Depth, proved: Coverage, meter: Meter
     ) -> None:
         self._store = store
         self._writer = writer
         self._sync_id = sync_id
         self._depth = depth
         self._proved = proved
+        self._meter = meter
         self._lock = threading.Lock()
         self._missed: set[str] = set()
         self.deleted = 0
@@ -43,7 +45,7 @@ class Listing:
         """Store rows as they were asked for at server time `seen_at`; the ids of those whose threads are wanted."""
         with self._lock:
             self._missed |= self._missing(rows)
-            self._writer.save_rows(self._sync_id, rows, seen_at=seen_at)
+            self._writer.save_rows(self._sync_id, rows, seen_at=seen_at, counts=self._meter.take())
             return self._store.threads_wanted(rows) if self._depth is Depth.THREAD else ()
 
     def _missing(self, rows: list[dict[str, Any]]) -> set[str]:

@@ -250,6 +250,15 @@ class MirrorStore:
         with self.reading() as on:
             return [item_id for (item_id,) in on.rows(sql, (lo, hi, limit))]
 
+    def has_thread(self, item_id: str) -> bool:
+        """Whether the thread of this conversation is here, as new as its row; or the conversation is known deleted."""
+        sql = f"""
+            SELECT 1 FROM tombstone WHERE id = ?
+            UNION ALL SELECT 1 FROM conversation WHERE id = ? AND NOT {UNREAD}
+        """  # noqa: S608  a constant
+        with self.reading() as on:
+            return on.row(sql, (item_id, item_id)) is not None
+
     def short_threads(self, lo: int = 0, hi: int = _FAR, *, limit: int = 1000) -> list[Short]:
         """Conversations created in [lo, hi) with fewer parts than Intercom counts."""
         sql = f"""
@@ -293,6 +302,18 @@ class MirrorStore:
         """The last to begin, of those that read conversations to their end, with holes or without."""
         with self.reading() as on:
             return SyncBook(on).last_completed()
+
+    def deletions_known_to(self) -> float | None:
+        """When the last look at all deletions began; before the first one, when anything was read at all."""
+        sql = """
+            SELECT coalesce(
+                (SELECT max(started_at) FROM sync WHERE kind = 'deletions' AND state = 'completed'),
+                (SELECT min(started_at) FROM sync WHERE kind <> 'deletions')
+            )
+        """
+        with self.reading() as on:
+            (at,) = on.row(sql) or (None,)
+        return None if at is None else float(at)
 
     def windows(self, sync_id: str, *states: WindowState) -> list[Window]:
         """Of a backfill; all, or those in one of these states."""

@@ -173,9 +173,11 @@ class MirrorWriter:
 
     def save_page(
         self, window: Window, documents: Iterable[Mapping[str, Any]], *, seen_at: float, cursor: str | None,
-        expected: int | None = None,
+        expected: int | None = None, counts: Counts | None = None,
     ) -> tuple[Window, Stored]:  # fmt: skip
-        """A page's rows and the cursor after it, None at the end, in one transaction. `expected` is `total_count`."""
+        """A page's rows and the cursor after it, None at the end, in one transaction. `expected` is `total_count`;
+        `counts` is what else the sync did since it last said so.
+        """
         threads = _read(documents)
         with self._atomic():
             stored = self._store(threads, seen_at)
@@ -187,23 +189,27 @@ class MirrorWriter:
                 expected=window.expected if expected is None else expected,
             )
             self._book.save(saved)
-            self._book.add(window.sync_id, _counted(stored, found=len(threads)))
+            self._book.add(window.sync_id, _counted(stored, found=len(threads)) + (counts or Counts()))
         return saved, stored
 
-    def save_rows(self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> Stored:
+    def save_rows(
+        self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float, counts: Counts | None = None
+    ) -> Stored:
         """Conversations that a sync has listed, and what it counts of them, in one transaction."""
         threads = _read(documents)
         with self._atomic():
             stored = self._store(threads, seen_at)
-            self._book.add(sync_id, _counted(stored, found=len(threads)))
+            self._book.add(sync_id, _counted(stored, found=len(threads)) + (counts or Counts()))
         return stored
 
-    def save_threads(self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> Stored:
-        """Threads that a sync has fetched one by one; they were counted as found when they were listed."""
+    def save_threads(
+        self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float, counts: Counts | None = None
+    ) -> Stored:
+        """Threads that a sync has fetched one by one; they were counted when they were listed, but for their parts."""
         threads = _read(documents)
         with self._atomic():
             stored = self._store(threads, seen_at)
-            self._book.add(sync_id, _counted(stored, found=0))
+            self._book.add(sync_id, Counts(parts=stored.parts) + (counts or Counts()))
         return stored
 
     def finish_window(self, window: Window, *, depth: Depth) -> Proof | None:

@@ -386,7 +386,9 @@ class Plan:
 
     `facts` are fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the
     gate's requests and 429s) are those of its very first request, which may be earlier than the engine's start.
-    `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded.
+    `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded. `on_end` hears
+    the totals once, when nothing is in flight any more and before the record of the run says how it ended: what it
+    raises as a `LedgerError` halts the run.
     """
 
     run_id: str
@@ -407,6 +409,7 @@ class Plan:
     counted: tuple[int, int] | None = None
     abort: Callable[[], None] = lambda: None
     redact: Callable[[str], str] = str
+    on_end: Callable[[Summary], None] = lambda _: None
 
 
 @dataclass(frozen=True, eq=False)
