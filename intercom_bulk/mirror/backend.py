@@ -73,6 +73,14 @@ class Backend(Protocol):
     @property
     def index(self) -> TextIndex: ...
 
+    @property
+    def place(self) -> str:
+        """Where it is, and nothing else is: to tell mirrors apart, not to be shown (it may hold a password)."""
+
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace."""
+
     def read(self) -> Connection:
         """A connection that cannot write. Where there is no mirror yet, an empty one is made."""
 

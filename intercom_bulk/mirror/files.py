@@ -51,6 +51,14 @@ class FileBackend:
         self._migrations = schema.sqlite()
         self.index: TextIndex = Fts5()
 
+    @property
+    def place(self) -> str:
+        return str(self._path.absolute())
+
+    @property
+    def workspace(self) -> str:
+        return self._path.stem
+
     def read(self) -> Database:
         if not self._is_made():
             self._make_folder()

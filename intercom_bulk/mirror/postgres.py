@@ -66,6 +66,14 @@ class PostgresBackend:
         self._schema = f"mirror_{checked_workspace(workspace)}"
         self.index: TextIndex = TsVector()
 
+    @property
+    def place(self) -> str:
+        return f"{self._url} {self._schema}"
+
+    @property
+    def workspace(self) -> str:
+        return self._schema.removeprefix("mirror_")
+
     def read(self) -> PostgresConnection:
         session = self._session(read_only=True)
         try:

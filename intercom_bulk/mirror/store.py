@@ -101,6 +101,16 @@ class MirrorStore:
         """Whether somebody holds the mirror for writing, in whatever process."""
         return self._backend.is_held()
 
+    @property
+    def place(self) -> str:
+        """Equal for two stores of one mirror; not to be shown."""
+        return self._backend.place
+
+    @property
+    def workspace(self) -> str:
+        """The id of the workspace that is mirrored."""
+        return self._backend.workspace
+
     def close(self) -> None:
         self._closed = True
         while self._idle:
@@ -224,6 +234,15 @@ class MirrorStore:
                         del wanted[item_id]
         return list(wanted)
 
+    def versions(self, ids: Iterable[str]) -> dict[str, int]:
+        """The `updated_at` of those that are stored, deleted ones too."""
+        found: dict[str, int] = {}
+        with self.reading() as on:
+            for batch in chunks(ids):
+                sql = f"SELECT id, updated_at FROM conversation WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks
+                found.update(dict(on.rows(sql, batch)))
+        return found
+
     def threads_unread(self, lo: int, hi: int, *, limit: int = 1000) -> list[str]:
         """Of those created in [lo, hi), the ids whose thread was never read or is older than the row."""
         sql = f"""
@@ -285,6 +304,18 @@ class MirrorStore:
         """The last to begin, of those that read conversations to their end, with holes or without."""
         with self.reading() as on:
             return SyncBook(on).last_completed()
+
+    def deletions_known_to(self) -> float | None:
+        """When the last look at all deletions began; before the first one, when anything was read at all."""
+        sql = """
+            SELECT coalesce(
+                (SELECT max(started_at) FROM sync WHERE kind = 'deletions' AND state = 'completed'),
+                (SELECT min(started_at) FROM sync WHERE kind <> 'deletions')
+            )
+        """
+        with self.reading() as on:
+            (at,) = on.row(sql) or (None,)
+        return None if at is None else float(at)
 
     def windows(self, sync_id: str, *states: WindowState) -> list[Window]:
         """Of a backfill; all, or those in one of these states."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.meter import Meter
     from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.mirror.writer import MirrorWriter
-    from intercom_bulk.runs.model import Effect, Item
+    from intercom_bulk.runs.model import Item
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["ThreadFetch", "ThreadGroup"]
@@ -76,7 +76,7 @@ class ThreadFetch:
                 continue
             save(listed, seen_at=now)
 
-    def effect(self, item: Item) -> Effect | None:
+    def effect(self, item: Item) -> None:
         del item
 
     def perform(self, batch: Sequence[Item]) -> Sequence[Receipt | Exception]:

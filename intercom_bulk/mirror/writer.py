@@ -136,8 +136,7 @@ class MirrorWriter:
         to prove something.
 
         Read newest first, a conversation that changes meanwhile jumps from below the cursor to the top, and is missed.
-        So the claim is only true when the top was read again afterwards, until one page alone reached down to the
-        start; and a further life begins at the top.
+        So the claim is only true of a walk by `updated_at` from the oldest change to the end of the list: changes.py.
         """
         if read_down_to is not None and state is not SyncState.COMPLETED:
             raise ValueError("a sync that did not complete proves nothing")
@@ -193,14 +192,24 @@ class MirrorWriter:
             self._book.add(window.sync_id, _counted(stored, found=len(threads)) + (counts or Counts()))
         return saved, stored
 
-    def save_threads(
+    def save_rows(
         self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float, counts: Counts | None = None
     ) -> Stored:
-        """Threads that a sync has fetched one by one; they were counted as found when they were listed."""
+        """Conversations that a sync has listed, and what it counts of them, in one transaction."""
         threads = _read(documents)
         with self._atomic():
             stored = self._store(threads, seen_at)
-            self._book.add(sync_id, _counted(stored, found=0) + (counts or Counts()))
+            self._book.add(sync_id, _counted(stored, found=len(threads)) + (counts or Counts()))
+        return stored
+
+    def save_threads(
+        self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float, counts: Counts | None = None
+    ) -> Stored:
+        """Threads that a sync has fetched one by one; they were counted when they were listed, but for their parts."""
+        threads = _read(documents)
+        with self._atomic():
+            stored = self._store(threads, seen_at)
+            self._book.add(sync_id, Counts(parts=stored.parts) + (counts or Counts()))
         return stored
 
     def finish_window(self, window: Window, *, depth: Depth) -> Proof | None:
