@@ -25,7 +25,8 @@ _SEARCH = Search(endpoint("conversations/deleted"), {"order": "desc"}, 60)
 
 
 class DeletionSource:
-    """Reads the list down to second `since`; `mark` takes what it says, and when it was asked. It has no items: all is said in the list.
+    """Reads the list down to second `since`; `mark` takes what it says, and when it was asked. It has no items: all is
+    said in the list.
 
     `is_complete`: it has been read so far. `refusal`: why it could not be, where Intercom refuses the list (before API
     2.16 there is none): what was deleted then shows only when it is asked for.

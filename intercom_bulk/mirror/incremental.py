@@ -11,7 +11,7 @@ import logging
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import RawPage, read_page
@@ -72,6 +72,10 @@ class SyncLife:
         self._walk: _Walk | None = None
         self.run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         self.report: SyncReport | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return self._wishes.full
 
     def open_ledger(self) -> RunLedger:
         """The right to write comes first. Raises `RunBusy` while another sync writes."""
