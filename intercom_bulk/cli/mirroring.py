@@ -1,4 +1,4 @@
-"""`mirror backfill`, `sync`, `verify` and `repair`: what the local copy takes from Intercom. Nothing is written there."""
+"""`mirror backfill`, `sync`, `verify` and `repair`: what the local copy takes from Intercom, by reading alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from intercom_bulk.cli.mirrored import opened
 from intercom_bulk.cli.screen import Screen, table, when, wrapped
 from intercom_bulk.mirror.schema import SyncState
 from intercom_bulk.mirror.syncing import IncrementalSync
-from intercom_bulk.mirror.verify import DAY, Checked, verify as verified
+from intercom_bulk.mirror.verify import DAY, Checked
+from intercom_bulk.mirror.verify import verify as verified
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from intercom_bulk.mirror.report import SyncReport
 

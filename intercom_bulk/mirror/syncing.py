@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.clock import Clock
     from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.runs.model import Progress
+    from intercom_bulk.runs.model import Progress, Summary
 
 __all__ = ["IncrementalSync", "SyncRun"]
 
@@ -65,9 +65,17 @@ class SyncRun:
         """The latest moment; None before the first one."""
         return self._life.progress()
 
+    def summary(self) -> Summary:
+        """The totals so far, of the threads that are fetched."""
+        return self._life.summary()
+
     def stop(self) -> None:
         """End it: what was stored stays, and the next sync does the rest."""
         self._life.stop()
+
+    def abort(self) -> None:
+        """Stop, and do not even wait for the answers under way."""
+        self._life.abort()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is over, at most `timeout` seconds; whether it is. Where another process was syncing this

@@ -143,3 +143,41 @@ def test_a_mistake_is_answered_in_a_sentence(
     assert told in ended.err
     assert "Traceback" not in ended.err
     assert sandbox.effects() == {}
+
+
+# -- what talks to Intercom
+
+
+def test_a_sync_brings_what_has_changed_and_says_how_far_it_got(cli: Cli, store: MirrorStore, sandbox: Sandbox) -> None:
+    first, second, *_ = sorted(one["id"] for one in sandbox.items())
+    asked(sandbox, "PUT", f"conversations/{first}", json={"title": "Changed since"})
+    asked(sandbox, "DELETE", f"conversations/{second}")
+    ended = cli("mirror", "sync", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["state"] == "completed"
+    assert ended.json["deleted"] == 1
+    assert ended.json["sync_info"]["last_sync"] is not None
+    (row,) = store.conversations([first, second])
+    assert row["title"] == "Changed since"
+    again = cli("mirror", "sync", "--full", "--strategy", "updated", "--workers", "4")
+    assert again.code == 0, again.err
+    assert "0 new, 0 changed" in again.out
+
+
+def test_a_sync_of_nothing_says_where_to_begin(cli: Cli) -> None:
+    ended = cli("mirror", "sync")
+    assert ended.code == 2
+    assert "run a backfill first" in ended.err
+
+
+def test_verify_says_where_the_mirror_differs(cli: Cli, sandbox: Sandbox, home: Path) -> None:
+    lost = min(sandbox.items(), key=lambda one: one["created_at"])
+    filled(sandbox, home, without=frozenset({lost["id"]}))
+    ended = cli("mirror", "verify")
+    assert ended.code == 1
+    assert "39 conversations here, 40 at Intercom; 1 differ" in ended.out
+    told = cli("mirror", "verify", "--json", "--window", "1h").json
+    (window,) = told["differ"]
+    assert window["start"] <= lost["created_at"] < window["end"]
+    assert (window["missing"], told["missing"], told["extra"]) == (1, 1, 0)
+    assert cli("mirror", "verify", "--since", str(lost["created_at"] + 1)).code == 0
