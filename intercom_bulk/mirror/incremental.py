@@ -206,15 +206,11 @@ class _Walk:
     def _ask(self, search: Search, cursor: str | None) -> RawPage:
         """Twice at most: a smaller page may do."""
         with patience(_TIMEOUT):
-            return self._workspace.looks.call(
-                lambda: read_page(self._workspace.client, search, cursor), resend=True
-            )
+            return self._workspace.looks.call(lambda: read_page(self._workspace.client, search, cursor), resend=True)
 
     def _ask_patiently(self, search: Search, cursor: str | None) -> RawPage:
         with patience(_TIMEOUT):
-            return self._workspace.reads.call(
-                lambda: read_page(self._workspace.client, search, cursor), resend=True
-            )
+            return self._workspace.reads.call(lambda: read_page(self._workspace.client, search, cursor), resend=True)
 
     # -- the end
 
