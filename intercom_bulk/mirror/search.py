@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.freshness import judge
+from intercom_bulk.mirror.moments import Moment, second_of
 from intercom_bulk.mirror.proofs import Depth
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.syncing import SyncRun
 
 __all__ = ["Found", "Mirror", "Moment", "Waited", "sync_info"]
-
-_LATEST = 32_503_680_000
-"""The year 3000: what is later was meant in milliseconds."""
-Moment = datetime | float | str
-"""A time: a datetime, epoch seconds, or ISO 8601. Without a zone it is in the workspace's."""
 
 
 class Found(Sequence[dict[str, Any]]):
@@ -204,16 +200,7 @@ class Mirror:
         return None if second is None else _iso(second, self._zone)
 
     def _second(self, moment: Moment | None) -> float | None:
-        if moment is None:
-            return None
-        if isinstance(moment, (int, float)):
-            second = float(moment)
-        else:
-            at = _parsed(moment) if isinstance(moment, str) else moment
-            second = (at if at.tzinfo is not None else at.replace(tzinfo=self._zone)).timestamp()
-        if not 0 <= second < _LATEST:
-            raise UsageError(f"{moment!r} is not a time since 1970 in seconds: milliseconds are to be divided by 1000.")
-        return second
+        return None if moment is None else second_of(moment, self._zone)
 
     def __repr__(self) -> str:
         return f"Mirror({self.store!r})"
@@ -230,13 +217,6 @@ def sync_info(verdict: Freshness, last_sync: str | None, zone: tzinfo = UTC) -> 
             {"what": gap.kind.value, "start": _iso(gap.lo, zone), "end": _iso(gap.hi, zone)} for gap in verdict.gaps
         ],
     }
-
-
-def _parsed(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text[:40]!r} is not a time: write 2026-11-20 or 2026-11-20T14:30:00Z.") from None
 
 
 def _iso(second: float, zone: tzinfo) -> str:
