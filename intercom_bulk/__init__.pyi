@@ -29,7 +29,9 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.search import Mirror
+from intercom_bulk.mirror.status import BackfillStatus
 from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
@@ -77,6 +79,8 @@ from intercom_bulk.updaters.words import NoteAdder, Replier
 __all__ = [
     "ApiError",
     "Assigner",
+    "Backfill",
+    "BackfillStatus",
     "ChangedSince",
     "CompanyAttacher",
     "CompanyDeleter",

@@ -1,14 +1,17 @@
-"""Questions to the mirror. None of them waits for a sync, and each answer says how far it can be trusted."""
+"""Questions to the mirror. None of them waits for a sync unless it is told to, and each answer says how far it can be
+trusted. A mirror that has a way to Intercom brings itself in step behind an answer that may be missing something.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.freshness import judge
+from intercom_bulk.mirror.moments import Moment, second_of
 from intercom_bulk.mirror.picking import by_query, by_sql
 from intercom_bulk.mirror.proofs import Depth
 
@@ -19,16 +22,12 @@ if TYPE_CHECKING:
     from intercom_bulk.api.expression import Expression
     from intercom_bulk.clock import Clock
     from intercom_bulk.mirror.coverage import Coverage
-    from intercom_bulk.mirror.freshness import Freshness
+    from intercom_bulk.mirror.freshness import Freshness, Gap
     from intercom_bulk.mirror.picking import Picked
     from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.syncing import SyncRun
 
-__all__ = ["Found", "Mirror", "Moment", "sync_info"]
-
-_LATEST = 32_503_680_000
-"""The year 3000: what is later was meant in milliseconds."""
-Moment = datetime | float | str
-"""A time: a datetime, epoch seconds, or ISO 8601. Without a zone it is in the workspace's."""
+__all__ = ["Found", "Mirror", "Moment", "Waited", "sync_info"]
 
 
 class Found(Sequence[dict[str, Any]]):
@@ -87,28 +86,71 @@ class Found(Sequence[dict[str, Any]]):
         return f"Found({len(self)} conversations, {self.sync_info['state']})"
 
 
-class Mirror:
-    """What analysts, dashboards and assistants ask. `zone` is that of messages, and of times that have none."""
+class Waited(Protocol):
+    """Something under way."""
 
-    def __init__(self, store: MirrorStore, *, zone: tzinfo = UTC, clock: Clock = SYSTEM) -> None:
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is over, at most `timeout` seconds; whether it is."""
+
+
+class Syncer(Protocol):
+    """The way to Intercom. Neither call blocks: what is to be done is done in a thread."""
+
+    def start(self) -> SyncRun:
+        """A sync; the one under way, if there is one."""
+
+    def fill(self, gaps: Sequence[Gap]) -> Waited | None:
+        """What is needed to close these gaps; None: it was tried a moment ago."""
+
+
+class Mirror:
+    """What analysts, dashboards and assistants ask. `zone` is that of messages, and of times that have none. `syncer`
+    is its way to Intercom; without one it answers by what it has. See `connect_mirror`.
+    """
+
+    def __init__(
+        self, store: MirrorStore, *, zone: tzinfo = UTC, clock: Clock = SYSTEM, syncer: Syncer | None = None
+    ) -> None:
         self.store = store
         self._zone = zone
         self._clock = clock
+        self._syncer = syncer
+
+    def sync(self) -> SyncRun:
+        """Bring the mirror in step with its workspace: `mirror.sync().result()`, or `await mirror.sync()`.
+
+        It goes on in a thread of its own, whether or not anybody waits. One at a time: where one is under way, it is
+        that one. Raises `UsageError` for a mirror without a way to Intercom.
+        """
+        if self._syncer is None:
+            raise UsageError("This mirror has no way to Intercom: open it with connect_mirror().")
+        return self._syncer.start()
+
+    trigger_background_sync = sync
 
     def search_conversations(
         self, query: str | None = None, limit: int = 50, start: Moment | None = None, end: Moment | None = None, *,
-        now: float | None = None,
+        wait: float | bool = False, now: float | None = None,
     ) -> Found:  # fmt: skip
         """The newest conversations created from `start` to `end` that have all the words of `query`, by their
         beginnings, in subject, body or parts; `"so"` is a phrase, `-so` is unwanted; none: all. With what the mirror
         knows of the time asked about.
+
+        Where that is not all, and there is a way to Intercom, just what is missing is fetched in the background.
+        `wait`: answer when it is there, or after that many seconds (True: however long it takes), with what there is.
         """
         if limit < 1:
             raise UsageError(f"limit must be at least 1, not {limit}.")
         lo, hi = self._second(start), self._second(end)
         # First what is known: rows that come after that are more than was promised, never less.
         depth = Depth.ROW if query is None or not query.strip() else Depth.THREAD
-        info = sync_info(self._judge(lo, hi, depth, now), self._last_sync(), self._zone)
+        verdict = self._judge(lo, hi, depth, now)
+        if not verdict.data_complete and self._syncer is not None:
+            under_way = self._syncer.fill(verdict.gaps)
+            if under_way is not None and wait is not False:
+                under_way.wait(None if wait is True else float(wait))
+                verdict = self._judge(lo, hi, depth, now)
+        info = sync_info(verdict, self._last_sync(), self._zone)
         ids = self.store.find(query, start=lo, end=hi, limit=limit)
         return Found(self.store.conversations(ids), info)
 
@@ -176,16 +218,7 @@ class Mirror:
         return None if second is None else _iso(second, self._zone)
 
     def _second(self, moment: Moment | None) -> float | None:
-        if moment is None:
-            return None
-        if isinstance(moment, (int, float)):
-            second = float(moment)
-        else:
-            at = _parsed(moment) if isinstance(moment, str) else moment
-            second = (at if at.tzinfo is not None else at.replace(tzinfo=self._zone)).timestamp()
-        if not 0 <= second < _LATEST:
-            raise UsageError(f"{moment!r} is not a time since 1970 in seconds: milliseconds are to be divided by 1000.")
-        return second
+        return None if moment is None else second_of(moment, self._zone)
 
     def __repr__(self) -> str:
         return f"Mirror({self.store!r})"
@@ -202,13 +235,6 @@ def sync_info(verdict: Freshness, last_sync: str | None, zone: tzinfo = UTC) -> 
             {"what": gap.kind.value, "start": _iso(gap.lo, zone), "end": _iso(gap.hi, zone)} for gap in verdict.gaps
         ],
     }
-
-
-def _parsed(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text[:40]!r} is not a time: write 2026-11-20 or 2026-11-20T14:30:00Z.") from None
 
 
 def _iso(second: float, zone: tzinfo) -> str:

@@ -277,6 +277,26 @@ class MirrorStore:
             (count,) = on.row(sql, (lo, hi)) or (0,)
         return int(count)
 
+    def count_short(self, lo: int, hi: int) -> int:
+        """Of those, the ones with fewer parts than Intercom counts: see `short_threads`."""
+        sql = f"""
+            SELECT count(*) FROM conversation
+            WHERE created_at >= ? AND created_at < ? AND deleted_at IS NULL AND {SHORT}
+        """  # noqa: S608  a constant
+        with self.reading() as on:
+            (count,) = on.row(sql, (lo, hi)) or (0,)
+        return int(count)
+
+    def count_unread(self, lo: int, hi: int) -> int:
+        """Of those, the ones whose thread is not here, or older than the row."""
+        sql = f"""
+            SELECT count(*) FROM conversation
+            WHERE created_at >= ? AND created_at < ? AND deleted_at IS NULL AND {UNREAD}
+        """  # noqa: S608  a constant
+        with self.reading() as on:
+            (count,) = on.row(sql, (lo, hi)) or (0,)
+        return int(count)
+
     # -- syncs
 
     def knowledge(self, depth: Depth = Depth.ROW) -> Knowledge:

@@ -193,11 +193,11 @@ class SyncBook:
 
     def save(self, window: Window) -> None:
         self._one(
-            "UPDATE sync_window SET state = ?, cursor = ?, began_at = ?, expected = ?, stored = ?, pages = ?,"
+            "UPDATE sync_window SET hi = ?, state = ?, cursor = ?, began_at = ?, expected = ?, stored = ?, pages = ?,"
             " tries = ?, error = ? WHERE sync_id = ? AND number = ?",
             (
-                window.state.value, window.cursor, window.began_at, window.expected, window.stored, window.pages,
-                window.tries, window.error, window.sync_id, window.number,
+                window.hi, window.state.value, window.cursor, window.began_at, window.expected, window.stored,
+                window.pages, window.tries, window.error, window.sync_id, window.number,
             ),
             f"{window.sync_id}, window {window.number}",
         )  # fmt: skip

@@ -156,20 +156,41 @@ class MirrorWriter:
 
     def split_window(self, window: Window, spans: Sequence[Span]) -> list[Window]:
         """Smaller windows in the place of one; they begin anew."""
+        return self.replace_windows([window], spans)
+
+    def replace_windows(self, windows: Sequence[Window], spans: Sequence[Span]) -> list[Window]:
+        """Other windows, of one sync, in the place of these; they begin anew."""
         with self._atomic():
             # In this order: a number that was free again would let a page of the old window count for a new one.
-            planned = self._book.plan(window.sync_id, spans)
-            self._book.drop(window)
+            planned = self._book.plan(windows[0].sync_id, spans)
+            for window in windows:
+                self._book.drop(window)
             return planned
+
+    def cut_window(self, window: Window, spans: Sequence[Span]) -> tuple[Window, list[Window]]:
+        """A window that was read up to where `spans` begin ends there, to be finished; they are windows of their own.
+        `expected` was of the whole, and is forgotten.
+        """
+        cut = replace(window, hi=min(span.lo for span in spans), cursor=None, expected=None)
+        with self._atomic():
+            planned = self._book.plan(window.sync_id, spans)
+            self._book.save(cut)
+        return cut, planned
+
+    def reopen_windows(self, sync_id: str) -> None:
+        """Those that failed are to be tried again."""
+        with self._atomic():
+            for window in self._book.windows(sync_id, WindowState.FAILED):
+                self._book.save(replace(window, state=WindowState.PENDING))
 
     def begin_window(self, window: Window, *, at: float) -> Window:
         """One more try, at server time `at`. A window that has a cursor goes on from there, and is as of its first
         page; one that has none begins anew.
         """
-        began = window.began_at if window.cursor is not None else at
-        return self._save_window(
-            replace(window, state=WindowState.FETCHING, began_at=began, tries=window.tries + 1, error=None)
-        )
+        begun = replace(window, state=WindowState.FETCHING, tries=window.tries + 1, error=None)
+        if window.cursor is None:
+            begun = replace(begun, began_at=at, pages=0, stored=0, expected=None)
+        return self._save_window(begun)
 
     def save_page(
         self, window: Window, documents: Iterable[Mapping[str, Any]], *, seen_at: float, cursor: str | None,
@@ -222,6 +243,15 @@ class MirrorWriter:
             if proof is not None:
                 self._book.prove(proof, window.sync_id)
         return proof
+
+    def prove_threads(self, windows: Iterable[Window]) -> None:
+        """The threads of all that was found in these, which are stored, are here as well."""
+        with self._atomic():
+            for window in windows:
+                began = window.began_at or 0.0
+                proof = proved_by_window(window.lo, window.hi, began=began, depth=Depth.THREAD, lag=self._lag)
+                if proof is not None:
+                    self._book.prove(proof, window.sync_id)
 
     def fail_window(self, window: Window, error: str, *, again: bool) -> Window:
         """`again`: it is to be tried once more, from its cursor."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
 
-__all__ = ["filled", "settings_of", "truth"]
+__all__ = ["aged", "filled", "settings_of", "truth"]
 
 
 def settings_of(sandbox: Sandbox, home: Path) -> Settings:
@@ -31,9 +31,16 @@ def truth(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
     return {str(one.id): threads.full_conversation(state, one) for one in list(state.conversations.values())}
 
 
+def aged(sandbox: Sandbox, seconds: int = 86_400) -> None:
+    """Make everything older, so that nothing but what a test does is recent. Before the first request."""
+    for one in sandbox.workspace.conversations.values():
+        one.created_at -= seconds
+        one.updated_at -= seconds
+
+
 def filled(sandbox: Sandbox, home: Path, *, depth: Depth = Depth.THREAD, lag: int = 60) -> MirrorStore:
-    """A mirror that a backfill of everything has just left, without its calls."""
-    store, now = open_mirror(home, sandbox.options.app_id), sandbox.app.clock.now()
+    """A mirror that a backfill of everything has left a moment ago, without its calls."""
+    store, now = open_mirror(home, sandbox.options.app_id), sandbox.app.clock.now() - 20
     documents = list(truth(sandbox).values())
     if depth is Depth.ROW:
         documents = [{k: v for k, v in one.items() if k != "conversation_parts"} for one in documents]
