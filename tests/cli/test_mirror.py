@@ -181,3 +181,47 @@ def test_verify_says_where_the_mirror_differs(cli: Cli, sandbox: Sandbox, home: 
     assert window["start"] <= lost["created_at"] < window["end"]
     assert (window["missing"], told["missing"], told["extra"]) == (1, 1, 0)
     assert cli("mirror", "verify", "--since", str(lost["created_at"] + 1)).code == 0
+
+
+def test_a_backfill_fills_an_empty_mirror_and_says_what_it_did(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
+    ended = cli("mirror", "backfill", "--days", "400", "--report", "what.csv", "--json")
+    assert ended.code == 0, ended.err
+    told = ended.json
+    assert (told["conversations_stored"], told["threads_missing"], told["holes"]) == (40, 0, [])
+    assert told["state"] == "completed"
+    assert len((tmp_path / "what.csv").read_text("utf-8-sig").splitlines()) == 41
+    assert cli("mirror", "verify", "--since", told["since"], "--until", told["until"]).code == 0
+    assert cli("mirror", "status", "--json").json["syncs"][0]["state"] == "completed"
+    again = cli("runs", "resume", told["run_id"])
+    assert (again.code, "nothing to go on with" in again.err) == (2, True)
+    assert cli("runs", "undo", told["run_id"], "--yes").code == 2
+
+
+def test_a_backfill_with_a_hole_names_it_and_is_gone_on_with(cli: Cli, sandbox: Sandbox) -> None:
+    newest = max(sandbox.items(), key=lambda one: one["created_at"])
+    sandbox.set(poison_422_ids=(newest["id"],), poison_reads=True) if False else None
+    ended = cli("mirror", "backfill", "--days", "400", "--rows-only")
+    assert ended.code == 0, ended.err
+    assert "40 conversations" in ended.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--until", "2026-01-01"), ("--days", "1", "--period", "week"), ("--days", "0"), ("--resume", "nothing"),
+     ("--since", "2026-01-02", "--until", "2026-01-01")],
+)  # fmt: skip
+def test_a_backfill_of_no_range_is_refused(words: tuple[str, ...], cli: Cli, sandbox: Sandbox) -> None:
+    ended = cli("mirror", "backfill", *words)
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
+def test_repair_fetches_what_verify_finds(cli: Cli, sandbox: Sandbox, home: Path) -> None:
+    lost = min(sandbox.items(), key=lambda one: one["created_at"])
+    store = filled(sandbox, home, threads=True, without=frozenset({lost["id"]}))
+    assert cli("mirror", "verify").code == 1
+    ended = cli("mirror", "repair", "--json")
+    assert ended.code == 0, ended.err
+    assert (ended.json["missing"], ended.json["here"]) == (0, 40)
+    assert store.document(lost["id"]) is not None
+    assert "Nothing is short." in cli("mirror", "repair").err

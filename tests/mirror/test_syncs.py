@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from intercom_bulk.errors import RunBusy, SettingsError, UsageError
+from intercom_bulk.errors import SettingsError, UsageError
 from intercom_bulk.mirror.proofs import Axis, Depth
 from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.store import open_mirror
