@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
 from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.runs.handle import Run
@@ -26,6 +26,7 @@ from intercom_bulk.runs.record import RunRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from intercom_bulk.mirror.proofs import Proof
     from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.mirror.syncs import Sync
     from intercom_bulk.mirror.writer import MirrorWriter
@@ -49,24 +50,31 @@ class Given:
     life: int
     timeout: float
     workers: int | None
+    lag: int = INDEX_LAG
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a sync is booked. `read_down_to`: see `MirrorWriter.finish_sync`."""
+    """How a sync is booked. `read_down_to`: see `MirrorWriter.finish_sync`. `error`: what is wrong with it, where that
+    is not what the run ended with.
+    """
 
     state: SyncState
     read_down_to: int | None = None
     depth: Depth = Depth.ROW
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a kind of sync is made of. `end` hears the totals, while the mirror is still held."""
+    """What a kind of sync is made of. `end` hears the totals, while the mirror is still held; `booked` what the book
+    then says, and what it proves.
+    """
 
     source: Source
     action: Action
     end: Callable[[Summary], Ending]
+    booked: Callable[[Sync, Proof | None], None] = lambda *_: None
 
 
 def mirror_of(settings: Settings, workspace: str) -> MirrorStore:
@@ -91,7 +99,8 @@ def ended_as(summary: Summary) -> SyncState:
 class MirrorLaunch:
     """One life of a run that is about to begin, or to go on. `question` tells what is asked, given the second that was
     just over by the server's clock; a sync of several lives keeps the first answer. `parameters` are for the record;
-    `sync` there names the sync of an earlier run that this one goes on with.
+    `sync` there names the sync of an earlier run that this one goes on with. `lag`: seconds by which the search index
+    may be behind. `on_end` comes last, in the run's own thread.
     """
 
     workspace: Workspace
@@ -105,6 +114,8 @@ class MirrorLaunch:
     timeout: float = 30.0
     parent: str | None = None
     run_id: str | None = None
+    lag: int = INDEX_LAG
+    on_end: Callable[[], None] = lambda: None
     _earlier: RunRecord | None = None
     _ledger: RunLedger | None = None
 
@@ -121,7 +132,8 @@ class MirrorLaunch:
             lambda: self._open_ledger(is_new=is_new),
             self._make_plan,
             self.workspace.clock,
-            discard=self._discard if is_new else lambda: None,
+            discard=self.discard if is_new else lambda: None,
+            on_end=self.on_end,
         )
 
     def _open_ledger(self, *, is_new: bool) -> RunLedger:
@@ -138,8 +150,8 @@ class MirrorLaunch:
         self._ledger = ledger
         return ledger
 
-    def _discard(self) -> None:
-        """It never began."""
+    def discard(self) -> None:
+        """Leave no record of the run: it never began, or there is nothing to say of it."""
         try:
             self.workspace.store.delete(str(self.run_id))
         except (LedgerError, RunBusy):
@@ -155,7 +167,7 @@ class MirrorLaunch:
         self._check_workspace(app)
         meter = Meter(workspace.governor, clock, began=began, counted=counted)
         store = mirror_of(workspace.settings, app)
-        writer = store.writing()
+        writer = store.writing(lag=self.lag)
         try:
             given = self._given(store, writer, meter, now)
             work = self.make_work(given)
@@ -169,7 +181,7 @@ class MirrorLaunch:
         return Plan(
             run_id=str(self.run_id),
             title=self.title,
-            kind=self.kind.value,
+            kind=self.title.lower(),
             source=work.source,
             action=work.action,
             gate=workspace.governor,
@@ -192,7 +204,7 @@ class MirrorLaunch:
             question = self.question(now) if sync is None else sync.question
             sync = writer.begin_sync(sync_id, self.kind, question, at=float(now), run_id=self.run_id)
         life = 1 if self._earlier is None else self._earlier.lives + 1
-        return Given(self.workspace, store, writer, sync, meter, life, self.timeout, self.workers)
+        return Given(self.workspace, store, writer, sync, meter, life, self.timeout, self.workers, self.lag)
 
     def _reopen(self, source: Source) -> None:
         """How far it got is in the mirror: a further life reads what the source opens now, not the ledger's slices."""
@@ -220,7 +232,7 @@ class MirrorLaunch:
         return RunRecord(
             run_id=str(self.run_id),
             title=self.title,
-            kind=self.kind.value,
+            kind=self.title.lower(),
             parent=self.parent,
             reason=self.options.reason,
             base_url=self.workspace.settings.base_url,
@@ -246,14 +258,15 @@ def _end(given: Given, work: Work, summary: Summary) -> None:
     try:
         ending = work.end(summary)
         given.writer.count(given.sync.id, given.meter.take())
-        given.writer.finish_sync(
+        proof = given.writer.finish_sync(
             given.sync.id,
             ending.state,
             at=given.workspace.now(),
-            error=summary.reason,
+            error=ending.error or summary.reason,
             read_down_to=ending.read_down_to,
             depth=ending.depth,
         )
+        work.booked(given.store.sync(given.sync.id), proof)
     finally:
         given.writer.close()
         given.store.close()

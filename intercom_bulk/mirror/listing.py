@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.syncs import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,29 +25,31 @@ class Listing:
     """
 
     def __init__(
-        self, store: MirrorStore, writer: MirrorWriter, sync_id: str, *, depth: Depth, proved: Coverage, meter: Meter
-    ) -> None:
+        self, store: MirrorStore, writer: MirrorWriter, sync_id: str, *, depth: Depth, proved: Coverage, meter: Meter,
+        lag: int,
+    ) -> None:  # fmt: skip
         self._store = store
         self._writer = writer
         self._sync_id = sync_id
         self._depth = depth
         self._proved = proved
         self._meter = meter
+        self._lag = lag
         self._lock = threading.Lock()
         self._missed: set[str] = set()
         self.deleted = 0
 
-    @property
-    def missed(self) -> int:
-        """Conversations that the last sync should have found."""
-        return len(self._missed)
-
-    def keep(self, rows: list[dict[str, Any]], seen_at: float) -> Sequence[str]:
-        """Store rows as they were asked for at server time `seen_at`; the ids of those whose threads are wanted."""
+    def keep(self, rows: list[dict[str, Any]], asked_at: float) -> Sequence[str]:
+        """Store rows that were asked for at that server time; the ids of those whose threads are wanted."""
         with self._lock:
             self._missed |= self._missing(rows)
-            self._writer.save_rows(self._sync_id, rows, seen_at=seen_at, counts=self._meter.take())
+            # A row is as old as the index, not as the answer: a thread that was read since must not lose against it.
+            self._writer.save_rows(self._sync_id, rows, seen_at=asked_at - self._lag, counts=self._meter.take())
             return self._store.threads_wanted(rows) if self._depth is Depth.THREAD else ()
+
+    def tell_missed(self) -> None:
+        """Say in the book what the last sync should have found."""
+        self._writer.count(self._sync_id, Counts(missed=len(self._missed)))
 
     def _missing(self, rows: list[dict[str, Any]]) -> set[str]:
         told = {str(row["id"]): int(row["updated_at"]) for row in rows if (row.get("updated_at") or 0) in self._proved}
