@@ -29,6 +29,10 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.search import Mirror
+from intercom_bulk.mirror.status import BackfillStatus
+from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
@@ -77,6 +81,8 @@ from intercom_bulk.updaters.words import NoteAdder, Replier
 __all__ = [
     "ApiError",
     "Assigner",
+    "Backfill",
+    "BackfillStatus",
     "ChangedSince",
     "CompanyAttacher",
     "CompanyDeleter",
@@ -108,6 +114,8 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "Mirror",
+    "MirrorStore",
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
@@ -166,5 +174,6 @@ __all__ = [
     "compile_query",
     "days_ago",
     "hours_ago",
+    "open_mirror",
     "parse_query",
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-__all__ = ["API_VERSION", "REGIONS", "LedgerUrl", "Settings", "Token"]
+__all__ = ["API_VERSION", "REGIONS", "SYNC_STRATEGIES", "LedgerUrl", "Settings", "Token"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ REGIONS = {
     "au": "https://api.au.intercom.io",
 }
 """Intercom's own hosts by region (OpenAPI 2.16, `servers`)."""
+
+SYNC_WORKERS = 10
+SYNC_STRATEGIES = ("auto", "updated", "contacts")
 
 _TOKEN = re.compile(r"[!-~]{8,4096}")
 _VERSION = re.compile(r"\d+\.\d+|Preview|Unstable")
@@ -78,6 +81,10 @@ class Settings:
     request id, size, and what a write sent; never the token). A run whose calls cannot be written there halts. Calls
     that an updater makes without `self.request` are not seen.
 
+    `sync_workers` conversations are fetched at a time by a sync of the mirror; `sync_strategy` is "updated" (what
+    changed, in the order of change), "contacts" (the same, and beside it those who wrote) or "auto" (the library's
+    choice: "updated").
+
     Raises `SettingsError` for a missing or malformed value, in a sentence that says what to change.
     """
 
@@ -93,6 +100,8 @@ class Settings:
     home: Path = field(default_factory=lambda: home_of(os.environ))
     ledger_url: str | None = None
     audit_trail: Path | None = None
+    sync_workers: int = SYNC_WORKERS
+    sync_strategy: str = "auto"
 
     @classmethod
     def build(
@@ -123,6 +132,8 @@ class Settings:
             home=home_of(env),
             ledger_url=ledger_url_of(env),
             audit_trail=Path(audit_trail).expanduser().absolute() if audit_trail is not None else None,
+            sync_workers=checked_sync_workers(env.get("INTERCOM_SYNC_WORKERS") or SYNC_WORKERS),
+            sync_strategy=checked_sync_strategy(env.get("INTERCOM_SYNC_STRATEGY") or "auto"),
         )
 
     @classmethod
@@ -215,6 +226,21 @@ def checked_version(version: str) -> str:
     if not _VERSION.fullmatch(version.strip()):
         raise SettingsError(f"INTERCOM_API_VERSION must look like 2.16 or be Preview, not {version!r}.")
     return version.strip()
+
+
+def checked_sync_workers(workers: int | str) -> int:
+    """How many conversations a sync fetches at a time."""
+    text = str(workers).strip()
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 128):
+        raise SettingsError(f"INTERCOM_SYNC_WORKERS must be a whole number from 1 to 128, not {text[:40]!r}.")
+    return int(text)
+
+
+def checked_sync_strategy(strategy: str) -> str:
+    """One of the ways to find what changed."""
+    if strategy.strip() not in SYNC_STRATEGIES:
+        raise SettingsError(f"INTERCOM_SYNC_STRATEGY must be {', '.join(SYNC_STRATEGIES)}, not {strategy[:40]!r}.")
+    return strategy.strip()
 
 
 def _checked_id(name: str, value: str | int | None) -> str | None:

@@ -66,11 +66,16 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to list: an endpoint, its filter (or the query string of a list) and how many items a page."""
+    """What to list: an endpoint, its filter (or the query string of a list) and how many items a page.
+
+    `sort` is the field by which a search is walked, and `order` which end comes first.
+    """
 
     endpoint: Endpoint
     query: Mapping[str, Any]
     per_page: int
+    sort: str = SORT_KEY
+    order: str = "ascending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def _search_page(client: Client, search: Search, cursor: str | None) -> RawPage:
         pagination["starting_after"] = cursor
     body: dict[str, Any] = {"query": search.query, "pagination": pagination}
     if search.endpoint.sorted:
-        body["sort"] = {"field": SORT_KEY, "order": "ascending"}
+        body["sort"] = {"field": search.sort, "order": search.order}
     answer = client.send(search.endpoint.method, search.endpoint.path, json=body)
     following = (answer.body.get("pages") or {}).get("next")
     after = following.get("starting_after") if isinstance(following, dict) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.cli import options
+from intercom_bulk.cli import mirrors, options
 from intercom_bulk.cli.table import RESOURCES
 from intercom_bulk.cli.values import positive, whole
 
@@ -169,6 +169,7 @@ COMMANDS = (
     Command("apply", "do exactly what a plan says", _apply),
     Command("query", "try a search: explain, count, sample", _query),
     Command("runs", "list, show, watch, pause, stop, resume, retry, undo, report ...", _runs),
+    Command("mirror", "a local copy: backfill, sync, search, sql, export ...", mirrors.fill),
     Command("doctor", "check token, permissions, limits, clock and records", _doctor),
     Command("sandbox", "a simulated workspace to rehearse on", _sandbox),
     Command("demo", "close 3,000 simulated conversations at the speed limit", _demo),

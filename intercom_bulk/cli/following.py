@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from intercom_bulk.cli.ending import code_of
 from intercom_bulk.cli.progress import Frame, picture
@@ -19,10 +19,24 @@ if TYPE_CHECKING:
 
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.handle import Run
-    from intercom_bulk.runs.summary import Summary
+    from intercom_bulk.runs.summary import Progress, Summary
     from intercom_bulk.updaters.history import Runs
 
-__all__ = ["check_reports", "finish", "follow", "report_format"]
+__all__ = ["UnderWay", "check_reports", "finish", "follow", "report_format"]
+
+Ended_co = TypeVar("Ended_co", covariant=True)
+
+
+class UnderWay(Protocol[Ended_co]):
+    """What can be watched and stopped: a run, a sync, a backfill."""
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def progress(self) -> Progress | None: ...
+    def summary(self) -> Summary: ...
+    def stop(self) -> None: ...
+    def abort(self) -> None: ...
+    def result(self) -> Ended_co: ...
+
 
 TICK = 0.25
 """Seconds between two pictures."""
@@ -45,8 +59,8 @@ def report_format(path: Path) -> str:
     return form
 
 
-def follow(run: Run, screen: Screen, title: str) -> Summary:
-    """Draw it until it is over; its totals.
+def follow(run: UnderWay[Ended_co], screen: Screen, title: str) -> Ended_co:
+    """Draw it until it is over; what came of it.
 
     Ctrl-C ends it: what is in flight is waited for and recorded. A second one cuts that off too; those items are in
     doubt, and read back when the run is resumed. Raises what made the run impossible.
@@ -66,7 +80,7 @@ def follow(run: Run, screen: Screen, title: str) -> Summary:
     return run.result()
 
 
-def _draw(run: Run, drawn: Any) -> None:
+def _draw(run: UnderWay[Any], drawn: Any) -> None:
     now = run.progress()
     if now is not None:
         drawn.draw(Frame(now, run.summary().codes))

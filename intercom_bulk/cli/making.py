@@ -113,6 +113,10 @@ def select(given: argparse.Namespace) -> Selection:
     if given.ids is not None:
         name, column = given.ids
         return _listed(name, column, resource)
+    if given.even_if_changed and given.from_mirror is None:
+        raise UsageError("--even-if-changed is for --from-mirror: leave it out, or say what the mirror is asked.")
+    if given.from_mirror is not None:
+        return _mirrored(given, resource)
     if given.failed_of is not None:
         return _failed(given.failed_of, resource)
     return Selection(f"all {resource}", {"query": {} if resource == "companies" else EVERYTHING})
@@ -138,6 +142,19 @@ def _listed(name: str, column: str | None, resource: str) -> Selection:
     if column is None and path.suffix.lower() not in {".csv", ".tsv"}:
         return Selection(label, source=Ids.from_lines(path))
     return Selection(label, source=Ids.from_csv(path, column))
+
+
+def _mirrored(given: argparse.Namespace, resource: str) -> Selection:
+    """SQL, or the query language where it does not begin as SQL does."""
+    from intercom_bulk.cli.mirrored import opened
+
+    text, more = given.from_mirror, {"even_if_changed": given.even_if_changed}
+    is_sql = text.lstrip().split(None, 1)[:1] and text.lstrip().split(None, 1)[0].lower() in {"select", "with"}
+    if not is_sql and resource != "conversations":
+        raise UsageError(f"The mirror finds {resource} by SQL only: --from-mirror 'SELECT ...'.")
+    mirror = opened(given)
+    source = mirror.sql(text, **more) if is_sql else mirror.query(text, **more)
+    return Selection(f"{resource} of the mirror: {text}", source=source)
 
 
 def _failed(word: str, resource: str) -> Selection:

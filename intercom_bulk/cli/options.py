@@ -62,9 +62,13 @@ def add_selection(parser: argparse.ArgumentParser, row: Operation) -> None:
         metavar="FILE[:COLUMN]",
         help="these ids: a CSV, JSON lines, or one a line; - for what is piped in",
     )
+    one.add_argument("--from-mirror", metavar="SQL", help="what SQL, or a search, finds in the local mirror")
     one.add_argument("--failed-of", metavar="RUN", help="those that failed in an earlier run")
     narrow = parser.add_argument_group("of these")
     narrow.add_argument("--max", type=positive, metavar="N", help="change N at most, and leave the rest")
+    narrow.add_argument(
+        "--even-if-changed", action="store_true", help="with --from-mirror: also what has changed since it saw them"
+    )
     if row.resource == "conversations":
         narrow.add_argument(
             "--exclude-recent", type=span, metavar="SPAN", help="not those whose customer wrote so lately: 2h, 3d"

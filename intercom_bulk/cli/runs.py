@@ -9,6 +9,7 @@ from intercom_bulk.cli.confirming import Question, check_answerable, confirm
 from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import check_reports, finish, follow
 from intercom_bulk.cli.making import run_options, settings
+from intercom_bulk.cli.mirroring import go_on
 from intercom_bulk.cli.records import facts, run_named
 from intercom_bulk.cli.screen import Screen, clip
 from intercom_bulk.errors import UsageError
@@ -55,6 +56,8 @@ def resume(given: argparse.Namespace) -> int:
         with suppress(UsageError):  # the process that has paused it is no more
             runs.unpause(run_id)
             return _asked(given, run_id, f"Asked to go on. To follow it: intercom-bulk runs watch {run_id}")
+    if runs.get(run_id).record.kind == "backfill":
+        return go_on(given, run_id)
     return _another(given, "Go on with", lambda runs, run_id, options: runs.resume(run_id, options=options))
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "file_and_column",
     "moment",
     "pair",
+    "past",
     "positive",
     "share",
     "span",
@@ -52,6 +53,13 @@ def moment(text: str) -> int:
         return int((said if said.tzinfo is not None else said.astimezone()).timestamp())
     except (ValueError, OverflowError):
         raise Misread(f"{text!r} is no time: write 2026-12-24, 2026-12-24T08:00, or in 12h, 30d") from None
+
+
+def past(text: str) -> int:
+    """Epoch seconds of a date or a date and a time, as `moment`; a span is so long ago."""
+    if _SPAN.fullmatch(text.strip().lower()):
+        return int(time.time() - span(text).total_seconds())
+    return moment(text)
 
 
 def assignee(text: str) -> str | None:

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import LedgerError
+from intercom_bulk.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,11 +17,12 @@ __all__ = ["Database", "is_damage"]
 
 
 class Database:
-    """A connection for one thread. Nothing is written outside `atomic()`. Raises `LedgerError` for what SQLite says.
+    """A connection for one thread, or, with `any_thread`, for one thread at a time. Nothing is written outside
+    `atomic()`. Raises `LedgerError` for what SQLite says.
 
     `durable`: a commit is on the disk when it returns (synchronous=FULL), so that what was sent is known after a power
     cut too; without it only a crash of the process is survived, and nothing is promised. `read_only` opens a file that
-    another process may be writing.
+    another process may be writing. `page_size`: bytes of a page of a new file; large ones suit wide rows.
     """
 
     def __init__(
@@ -32,13 +33,15 @@ class Database:
         durable: bool = True,
         read_only: bool = False,
         check: bool = False,
+        any_thread: bool = False,
+        page_size: int = 4096,
     ) -> None:
         self._path = path
         with self._spoken():
-            self._connection = _connect(path, read_only=read_only)
+            self._connection = _connect(path, read_only=read_only, any_thread=any_thread)
         try:
             with self._spoken():
-                self._tune(durable=durable, read_only=read_only)
+                self._tune(durable=durable, read_only=read_only, page_size=page_size)
                 self._refuse_newer(len(migrations))
             if check:
                 self._check()
@@ -48,10 +51,11 @@ class Database:
             self.close()
             raise
 
-    def _tune(self, *, durable: bool, read_only: bool) -> None:
+    def _tune(self, *, durable: bool, read_only: bool, page_size: int) -> None:
         if read_only:
             self._connection.execute("PRAGMA query_only=ON")
             return
+        self._connection.execute(f"PRAGMA page_size={page_size:d}")
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
 
@@ -122,16 +126,28 @@ class Database:
         with self._spoken():
             return self._connection.executemany(sql, rows).rowcount
 
+    def ask(self, sql: str, parameters: Sequence[object] = ()) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
+        """A person's question: the names of its columns, and its rows. Raises `UsageError` for what is no question."""
+        try:
+            cursor = self._connection.execute(sql, parameters)
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError, sqlite3.Warning) as error:
+            raise UsageError(f"This SQL cannot be answered ({error}).") from error
+        names = tuple(str(column[0]) for column in cursor.description or ())
+        return names, self._answers(cursor)
+
+    def _answers(self, cursor: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
+        with self._spoken():
+            yield from cursor
+
     def close(self) -> None:
         self._connection.close()
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    if read_only:
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
-    _make_private(path)
-    return sqlite3.connect(path, isolation_level=None, timeout=10.0)
+def _connect(path: Path, *, read_only: bool, any_thread: bool) -> sqlite3.Connection:
+    if not read_only:
+        _make_private(path)
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0, check_same_thread=not any_thread)
 
 
 def _make_private(path: Path) -> None:

@@ -237,8 +237,16 @@ class Execution:
         self._workers.close()
         self._plan.gate.set_backlog(self._plan.run_id, None)
         self._tally.end(self._clock.monotonic())
+        self._say_end()
         self._record_end_of([])
         self._tell(last=True)
+
+    def _say_end(self) -> None:
+        """To whoever keeps more than the ledger does."""
+        try:
+            self._plan.on_end(self.final_summary())
+        except LedgerError as error:
+            self._end(RunState.HALTED, str(error), error)
 
     def _record_end_of(self, reports: Sequence[Report]) -> None:
         """Record what was in flight, and how the run stands. A ledger that failed is not asked again."""

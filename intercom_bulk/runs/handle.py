@@ -33,10 +33,12 @@ class Run:
         *,
         discard: Callable[[], None] = lambda: None,
         undo: Callable[[], Run] | None = None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_end` comes last, in the run's own thread."""
         self.run_id = run_id
         self._undo = undo
-        self._life = Life(open_ledger, make_plan, clock, discard=discard)
+        self._life = Life(open_ledger, make_plan, clock, discard=discard, on_end=on_end)
         self._life.start()
 
     def progress(self) -> Progress | None:

@@ -22,7 +22,7 @@ from intercom_bulk.runs.inputs import Input, Row, keep_input
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-__all__ = ["FED_BACK", "Ids"]
+__all__ = ["FED_BACK", "Ids", "Origin", "id_name", "plain_row"]
 
 FED_BACK = frozenset({"failed", "started", "unknown", "needs_review"})
 """Of an export of ours, the items that a person feeds back in: failed and in doubt. `started` in an export is an answer
@@ -44,7 +44,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 Lines: TypeAlias = "str | PathLike[str] | Iterable[str]"
 
 
-class _Origin:
+class Origin:
     """What a list is called, and how its rows are read."""
 
     def __init__(self, name: str, read: Callable[[], Iterable[Row]]) -> None:
@@ -67,7 +67,7 @@ class Ids:
     def __init__(self, ids: Iterable[object]) -> None:
         if isinstance(ids, (str, bytes, PathLike)):
             raise UsageError("Ids() takes a list of ids: for a file there are Ids.from_csv, from_jsonl and from_lines.")
-        self._origin = ids if isinstance(ids, _Origin) else _Origin("a list", lambda: _of_values(ids))
+        self._origin = ids if isinstance(ids, Origin) else Origin("a list", lambda: _of_values(ids))
         self._known: Input | None = None
 
     @classmethod
@@ -88,11 +88,11 @@ class Ids:
     @classmethod
     def from_lines(cls, source: Lines) -> Ids:
         """An id a line: a path, or an open text file such as `sys.stdin`."""
-        return cls._from(source, lambda lines: (_row(number, line) for number, line in enumerate(lines, 1)))
+        return cls._from(source, lambda lines: (plain_row(number, line) for number, line in enumerate(lines, 1)))
 
     @classmethod
     def _from(cls, source: Lines, parse: Callable[[Iterable[str]], Iterable[Row]]) -> Ids:
-        return cls(_Origin(_name(source), lambda: _of_lines(source, parse)))
+        return cls(Origin(_name(source), lambda: _of_lines(source, parse)))
 
     def rows(self) -> Iterator[Row]:
         """The list as it is read; once, where it comes from something that can be read once."""
@@ -116,7 +116,7 @@ class Ids:
 # -- rows
 
 
-def _row(number: int, text: str) -> Row:
+def plain_row(number: int, text: str) -> Row:
     """A row of one cell, judged as far as its text goes."""
     item_id = _bare(text)[:_LONGEST]
     if not item_id:
@@ -151,9 +151,9 @@ def _chosen(row: Row, status: str | None, statuses: Collection[str] | None) -> R
 def _of_values(ids: Iterable[object]) -> Iterator[Row]:
     for number, value in enumerate(ids, 1):
         if value is None or isinstance(value, str):
-            yield _row(number, value or "")
+            yield plain_row(number, value or "")
         elif isinstance(value, Integral) and not isinstance(value, bool):
-            yield _row(number, str(int(value)))
+            yield plain_row(number, str(int(value)))
         else:
             said = repr(value)
             yield _bad(number, said, f"An id is a text or a whole number, not {said[:60]}.")
@@ -199,7 +199,7 @@ def _without_mark(lines: Iterable[str]) -> Iterator[str]:
         yield line if number else line.removeprefix("\ufeff")
 
 
-def _id_name(names: Sequence[str], asked: str | None, kind: str) -> str | None:
+def id_name(names: Sequence[str], asked: str | None, kind: str) -> str | None:
     """Which of them holds the ids; None: none is called so. Where two do, nobody should guess."""
     if asked is not None:
         found = next((name for name in names if name == asked), None) or next(
@@ -233,7 +233,7 @@ def _of_csv(lines: Iterable[str], column: str | None, statuses: Collection[str] 
     if heading is None:
         return
     first, names = heading
-    name = _id_name(names, column, "column")
+    name = id_name(names, column, "column")
     if name is None:
         filled = [cell for cell in names if cell.strip(_AROUND)]
         if len(filled) > 1:
@@ -245,7 +245,7 @@ def _of_csv(lines: Iterable[str], column: str | None, statuses: Collection[str] 
     plain = [_plain(cell) for cell in names]
     told = plain.index("status") if _plain(name) == "item_id" and "status" in plain else None
     for number, cells in records:
-        row = _row(number, cells[index] if index < len(cells) else "")
+        row = plain_row(number, cells[index] if index < len(cells) else "")
         status = cells[told].strip(_AROUND) if told is not None and told < len(cells) else None
         yield _chosen(row, status, statuses)
 
@@ -286,7 +286,7 @@ def _of_jsonl(lines: Iterable[str], key: str | None, statuses: Collection[str] |
     name: str | None = None
     for number, line in enumerate(lines, 1):
         if not line.strip(_AROUND):
-            yield _row(number, "")
+            yield plain_row(number, "")
             continue
         entry = _json(line)
         if not isinstance(entry, dict):
@@ -302,7 +302,7 @@ def _of_jsonl(lines: Iterable[str], key: str | None, statuses: Collection[str] |
 
 
 def _key_of(entry: dict[str, Any], key: str | None) -> str:
-    name = _id_name(list(entry), key, "key")
+    name = id_name(list(entry), key, "key")
     if name is None:
         raise UsageError(f"Which key has the ids? There are {_listed(list(entry))}: say it with key=.")
     return name
@@ -310,7 +310,7 @@ def _key_of(entry: dict[str, Any], key: str | None) -> str:
 
 def _row_of_value(number: int, value: object, line: str) -> Row:
     if value is None or isinstance(value, str):
-        return _row(number, value or "")
+        return plain_row(number, value or "")
     said = line.strip(_AROUND)
     return _bad(number, said, f"There is no id in {said[:60]!r}: it must be a text or a whole number.")
 

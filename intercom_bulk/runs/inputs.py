@@ -2,8 +2,8 @@
 
 Wherever the rows came from (a CSV, a pipe, a generator), they are written down in order, once, before the run begins: a
 run can then be gone on with in any process, and only by what it began with. A line is a JSON list: the row's number and
-its text, and where the row is not to be acted on, why: a code and a sentence. A file is named by the SHA-256 of its
-bytes.
+its text, and where the row is not to be acted on, why: a code and a sentence; or the moment at which its item was last
+known to have changed. A file is named by the SHA-256 of its bytes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a list. `number` counts as people see it (the line of a file, from 1). `problem`: (code, sentence)."""
+    """One row of a list. `number` counts as people see it (the line of a file, from 1). `problem`: (code, sentence).
+
+    `as_of`: the item's `updated_at` as whoever chose it knew it; one that has changed since is left alone.
+    """
 
     number: int
     text: str
     problem: tuple[str, str] | None = None
+    as_of: int | None = None
 
     @property
     def label(self) -> str:
@@ -44,18 +48,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A list that is kept: its digest, how many rows, and what it was called. A run's record has it."""
+    """A list that is kept: its digest, how many rows, and what it was called. A run's record has it.
+
+    `dated`: some rows say as of when they were chosen, and have to be looked at.
+    """
 
     digest: str
     count: int
     name: str
+    dated: bool = False
 
     def to_record(self) -> dict[str, Any]:
-        return {"digest": self.digest, "count": self.count, "name": self.name}
+        return {"digest": self.digest, "count": self.count, "name": self.name, "dated": self.dated}
 
     @classmethod
     def from_record(cls, said: Mapping[str, Any] | None) -> Input | None:
-        return None if said is None else cls(str(said["digest"]), int(said["count"]), str(said["name"]))
+        if said is None:
+            return None
+        return cls(str(said["digest"]), int(said["count"]), str(said["name"]), bool(said.get("dated")))
 
 
 def keep_input(folder: Path, rows: Iterable[Row], name: str) -> Input:
@@ -64,13 +74,14 @@ def keep_input(folder: Path, rows: Iterable[Row], name: str) -> Input:
     Raises `LedgerError` where that cannot be done.
     """
     part = folder / f".{secrets.token_hex(6)}.part"
-    digest, count = hashlib.sha256(), 0
+    digest, count, dated = hashlib.sha256(), 0, False
     with _spoken(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         out = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     try:
         for count, row in enumerate(rows, 1):  # noqa: B007  outside: what goes wrong in there is the list's own
             line = _line(row)
+            dated = dated or row.as_of is not None
             digest.update(line)
             with _spoken(folder):
                 out.write(line)
@@ -82,7 +93,7 @@ def keep_input(folder: Path, rows: Iterable[Row], name: str) -> Input:
     finally:
         out.close()
         part.unlink(missing_ok=True)
-    return Input(digest.hexdigest(), count, name)
+    return Input(digest.hexdigest(), count, name, dated)
 
 
 def forget_inputs(folder: Path, needed: Collection[str], before: float) -> None:
@@ -152,12 +163,15 @@ def _spoken(folder: Path) -> Iterator[None]:
 
 
 def _line(row: Row) -> bytes:
-    return json.dumps([row.number, row.text, *(row.problem or ())], separators=(",", ":")).encode("ascii") + b"\n"
+    more = row.problem or (() if row.as_of is None else (row.as_of,))
+    return json.dumps([row.number, row.text, *more], separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _row(line: bytes) -> Row:
-    number, text, *problem = json.loads(line)
-    return Row(number, text, (problem[0], problem[1]) if problem else None)
+    number, text, *more = json.loads(line)
+    if len(more) == 1:
+        return Row(number, text, as_of=more[0])
+    return Row(number, text, (more[0], more[1]) if more else None)
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -22,6 +22,7 @@ _LEFT_OUT = {
     "gone": "do not exist (any more)",
     "blank": "rows of the list are blank",
     "duplicate": "rows of the list repeat an id",
+    "moved": "have changed since they were chosen",
     "left_out": "rows of the list are settled already, by their status",
     "bad_id": "rows of the list HAVE NO USABLE ID",
 }

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.runs.record import RunRecord
 
-__all__ = ["COLUMNS", "write_csv", "write_jsonl", "write_markdown"]
+__all__ = ["COLUMNS", "id_cell", "printable", "safe_cell", "write_csv", "write_jsonl", "write_markdown"]
 
 COLUMNS = (
     "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link", "step",
@@ -58,7 +58,7 @@ def write_csv(
 
 def write_jsonl(record: RunRecord, outcomes: Iterable[Outcome], out: TextIO) -> None:
     """The run's record, then every field of every outcome, raw: times are epoch seconds, nothing is guarded."""
-    out.write(_printable(record.to_json()) + "\n")
+    out.write(printable(record.to_json()) + "\n")
     for outcome in outcomes:
         out.write(_json({name: getattr(outcome, name) for name in _OUTCOME_FIELDS}) + "\n")
 
@@ -99,13 +99,13 @@ _FINISHED = frozenset({RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS})
 
 def _row(outcome: Outcome, inbox: str | None) -> tuple[str, ...]:
     return (
-        _id_cell(outcome.item_id),
+        id_cell(outcome.item_id),
         outcome.status.value,
         str(outcome.attempts),
         _when(outcome.at, "milliseconds") if outcome.at else "",
-        _cell(outcome.code or ""),
-        _cell(outcome.message or ""),
-        _id_cell(outcome.request_id or ""),
+        safe_cell(outcome.code or ""),
+        safe_cell(outcome.message or ""),
+        id_cell(outcome.request_id or ""),
         _json(outcome.before) if outcome.before is not None else "",
         _json(outcome.after) if outcome.after is not None else "",
         inbox + quote(_encodable(outcome.item_id), safe="") if inbox and " " not in outcome.item_id else "",
@@ -113,11 +113,13 @@ def _row(outcome: Outcome, inbox: str | None) -> tuple[str, ...]:
     )
 
 
-def _cell(text: str) -> str:
+def safe_cell(text: str) -> str:
+    """Text that no spreadsheet runs as a formula."""
     return _encodable(f"'{text}" if _FORMULA.match(text) else text)
 
 
-def _id_cell(text: str) -> str:
+def id_cell(text: str) -> str:
+    """An id that no spreadsheet takes for another number or a date."""
     guarded = text.startswith("'") or _FORMULA.match(text) or _MANGLED.fullmatch(text)
     return _encodable(f"'{text}" if guarded else text)
 
@@ -128,10 +130,11 @@ def _encodable(text: str) -> str:
 
 
 def _json(value: object) -> str:
-    return _printable(json.dumps(value, ensure_ascii=False, default=_plain))
+    return printable(json.dumps(value, ensure_ascii=False, default=_plain))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """JSON that every reader takes for one line."""
     return _JSON_UNSAFE.sub(_escaped, line)
 
 
@@ -251,7 +254,7 @@ _LONGEST = 500
 def _escape(text: str) -> str:
     """One line of text that reads as it is: no markup, no HTML, no formula when the table goes on to a spreadsheet."""
     flat = _BLANKS.sub(" ", text).strip()
-    shown = _cell(flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…")
+    shown = safe_cell(flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…")
     return _MARKUP.sub(r"\\\g<0>", html.escape(shown, quote=False))
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from intercom_bulk.runs.model import Effect, Item, Page, Receipt, Slice
+    from intercom_bulk.runs.summary import Summary
 
 __all__ = ["Action", "Budget", "Gate", "Plan", "Source"]
 
@@ -83,7 +84,9 @@ class Plan:
 
     `facts` are fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the
     gate's requests and 429s) are those of its very first request, which may be earlier than the engine's start.
-    `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded.
+    `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded. `on_end` hears
+    the totals once, when nothing is in flight any more and before the record of the run says how it ended: what it
+    raises as a `LedgerError` halts the run.
     """
 
     run_id: str
@@ -104,3 +107,4 @@ class Plan:
     counted: tuple[int, int] | None = None
     abort: Callable[[], None] = lambda: None
     redact: Callable[[str], str] = str
+    on_end: Callable[[Summary], None] = lambda _: None

@@ -143,6 +143,9 @@ def reply(workspace: Workspace, call: Call) -> Answer:
     if author_type == "user":
         one.reopens += one.state == "closed"
         one.waiting_since = one.waiting_since or at
+        contact = workspace.contact(author)
+        workspace.changing(contact, call.now)
+        contact.fields = {**contact.fields, "last_replied_at": at}
     if (one.state == "snoozed" and workspace.options.words_wake) or author_type == "user":
         one.state, one.snoozed_until = "open", None
     elif kind == "comment":

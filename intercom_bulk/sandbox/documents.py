@@ -86,7 +86,7 @@ def contact(workspace: Workspace, one: Contact) -> dict[str, Any]:
         "updated_at": one.updated_at,
         "signed_up_at": one.signed_up_at,
         "last_seen_at": one.fields.get("last_seen_at"),
-        "last_replied_at": None,
+        "last_replied_at": one.fields.get("last_replied_at"),
         "last_contacted_at": None,
         "last_email_opened_at": None,
         "last_email_clicked_at": None,

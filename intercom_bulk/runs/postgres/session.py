@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-from intercom_bulk.errors import LedgerError, SettingsError
+from intercom_bulk.errors import LedgerError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,6 +94,40 @@ class Session:
         """The first row, or None."""
         ((_, rows),) = self.run((sql, parameters))
         return rows[0] if rows else None
+
+    def ask(self, sql: str, parameters: Sequence[object] = ()) -> tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]:
+        """A person's question: the names of its columns, and its rows, which are fetched a thousand at a time. Raises
+        `UsageError` for what is no question.
+        """
+        self._streams += 1
+        # Not `Cursor.stream`: a pipeline on the same connection would inherit libpq's single-row mode from it.
+        cursor = self._connection.cursor(f"question_{self._streams}", withhold=True)
+        cursor.itersize = 1000
+        try:
+            with self._abandoned_if_it_fails(cursor):
+                cursor.execute(sql, parameters)
+        except (psycopg.ProgrammingError, psycopg.DataError, errors.ReadOnlySqlTransaction) as error:
+            said = error.diag.message_primary or str(error)
+            raise UsageError(f"This SQL cannot be answered ({self._hidden(said)}).") from error
+        except psycopg.Error:
+            with self._spoken():
+                raise
+        answers = self._answers(cursor)
+        next(answers)
+        return tuple(column.name for column in cursor.description or ()), answers
+
+    @contextmanager
+    def _abandoned_if_it_fails(self, cursor: psycopg.ServerCursor[Any]) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error:
+            cursor.close()
+            raise
+
+    def _answers(self, cursor: psycopg.ServerCursor[Any]) -> Iterator[tuple[Any, ...]]:
+        with self._spoken(), cursor:
+            yield ()  # begun: closed before its first row is taken, it closes the cursor too
+            yield from cursor
 
     def script(self, sql: str) -> None:
         """Several statements without parameters."""

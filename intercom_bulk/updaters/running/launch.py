@@ -221,7 +221,8 @@ class Launch:
         """Somebody else's action on bare ids may be on other things than those its endpoint lists."""
         updater = self._updater
         hooks = any(overrides(updater, name) for name in ("effect", "should_process", "side_effects"))
-        return hooks or self._arguments.dry_run or self._arguments.options.exclude is not None
+        dated = self._arguments.listed is not None and self._arguments.listed.dated
+        return hooks or dated or self._arguments.dry_run or self._arguments.options.exclude is not None
 
     def _action(self, cutoff: int) -> Action:
         arguments, exclude = self._arguments, self._arguments.options.exclude

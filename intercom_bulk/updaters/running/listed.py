@@ -63,7 +63,10 @@ class ListedItems:
         if self._lookup is None or not wanted:
             return listed
         found = self._lookup.items(list(wanted))
-        return [replace(found[item.id], row=item.row) if item.id in wanted else item for item in listed]
+        return [
+            _current(replace(found[item.id], row=item.row), row.as_of) if item.id in wanted else item
+            for item, row in zip(listed, rows, strict=True)
+        ]
 
 
 def _item(row: Row) -> Item:
@@ -75,6 +78,16 @@ def _item(row: Row) -> Item:
     except ItemIdError as error:
         return Item(row.label, fail=("bad_id", str(error)))
     return Item(row.text, row=row.label)
+
+
+def _current(item: Item, as_of: int | None) -> Item:
+    """The item, unless it has changed since it was chosen: then what it was chosen for may hold no longer."""
+    updated_at = item.data.get("updated_at")
+    if as_of is None or not isinstance(updated_at, int) or updated_at <= as_of:
+        return item
+    return replace(
+        item, skip=("moved", f"Item {item.id} has changed since it was chosen: sync the mirror, and ask it again.")
+    )
 
 
 def _check_existence(items: Sequence[Item]) -> None:

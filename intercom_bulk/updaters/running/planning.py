@@ -168,7 +168,7 @@ class _Watch:
 
 
 _BLIND = _Sight(None, None, ())
-_LEFT_OUT = ("blank", "duplicate", "left_out", "bad_id", "gone")
+_LEFT_OUT = ("blank", "duplicate", "left_out", "bad_id", "gone", "moved")
 """Codes of what is left out before anybody asks what would change: rows of a list that are no items, what is gone."""
 
 

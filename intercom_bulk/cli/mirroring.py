@@ -1,0 +1,184 @@
+"""`mirror backfill`, `sync`, `verify` and `repair`: what the local copy takes from Intercom, by reading alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.cli.ending import Exit, code_of
+from intercom_bulk.cli.following import check_reports, follow, report_format
+from intercom_bulk.cli.making import run_options, settings
+from intercom_bulk.cli.mirrored import opened
+from intercom_bulk.cli.records import run_named
+from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
+from intercom_bulk.errors import UsageError
+from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.repair import Repair
+from intercom_bulk.mirror.schema import SyncState
+from intercom_bulk.mirror.syncing import IncrementalSync
+from intercom_bulk.mirror.verify import DAY, Checked
+from intercom_bulk.mirror.verify import verify as verified
+from intercom_bulk.updaters.history import Runs
+from intercom_bulk.workspace import Workspace
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from intercom_bulk.mirror.report import SyncReport
+    from intercom_bulk.mirror.status import BackfillStatus
+    from intercom_bulk.runs.handle import Run
+
+__all__ = ["backfill", "go_on", "repair", "sync", "verify"]
+
+SHOWN = 30
+"""Windows that people are shown."""
+
+
+def backfill(given: argparse.Namespace) -> int:
+    """Begin one, or go on with one; to its end."""
+    screen = Screen(given)
+    check_reports(given)
+    if given.until is not None and (given.since is None or given.run_id is not None):
+        raise UsageError("--until is for --since: say from when the backfill is to begin.")
+    depth = Depth.ROW if given.rows_only else Depth.THREAD
+    with Backfill(
+        days=given.days, period=given.period, since=given.since, until=given.until, depth=depth,
+        settings=settings(given),
+    ) as made:  # fmt: skip
+        options = run_options(given)
+        if given.run_id is None:
+            run = made.start(options, parallel_workers=given.workers)
+        else:
+            run = made.resume(run_named(Runs(), given.run_id), options)
+        return _followed(made, run, given, screen)
+
+
+def go_on(given: argparse.Namespace, run_id: str) -> int:
+    """`runs resume`, of a backfill."""
+    screen = Screen(given)
+    check_reports(given)
+    with Backfill(settings=settings(given)) as made:
+        return _followed(made, made.resume(run_id, run_options(given)), given, screen)
+
+
+def _followed(made: Backfill, run: Run, given: argparse.Namespace, screen: Screen) -> int:
+    summary = follow(run, screen, f"Backfill {run.run_id}")
+    told = made.status(run.run_id)
+    screen.show(*wrapped(str(told), rest="  "))
+    screen.show(*(clip(f"  not there: {hole}") for hole in told.holes[:SHOWN]))
+    for path in given.report:
+        Runs().export(run.run_id, path, report_format(path))
+        screen.show(f"Written: {path}")
+    code = code_of(summary)
+    if code is not Exit.DONE:
+        screen.say(f"To go on: intercom-bulk mirror backfill --resume {run.run_id}")
+    screen.give({**_plain(told), "exit": int(code)})
+    return code
+
+
+def _plain(told: BackfillStatus) -> dict[str, Any]:
+    """For programs."""
+    return {**asdict(told), **{name: _iso(getattr(told, name)) for name in ("since", "until")}}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
+
+
+def sync(given: argparse.Namespace) -> int:
+    """What has changed since the last time, and what was deleted."""
+    screen = Screen(given)
+    mirror = opened(given)
+    with IncrementalSync(
+        settings=settings(given), store=mirror.store, full=given.full, strategy=given.strategy, workers=given.workers
+    ) as made:
+        report = follow(made.start(run_options(given)), screen, "Sync")
+    screen.show(*wrapped(str(report), rest="  "))
+    told = mirror.check_sync_state()
+    screen.say(*wrapped(f"{told['state']}: {told['message']}"))
+    screen.give({**report.to_dict(), "sync_info": told})
+    return _code(report)
+
+
+def _code(report: SyncReport) -> Exit:
+    if report.state is SyncState.COMPLETED:
+        return Exit.SOME_FAILED if report.unread else Exit.DONE
+    return Exit.INTERRUPTED if report.state is SyncState.STOPPED else Exit.HALTED
+
+
+def verify(given: argparse.Namespace) -> int:
+    """Every window, counted here and there; 0 where all of them agree."""
+    screen, mirror = Screen(given), opened(given)
+    width = int(given.window.total_seconds()) if given.window is not None else DAY
+    workspace = Workspace(settings(given))
+    try:
+        checked = list(verified(workspace, mirror.store, given.since, given.until, width=max(width, 1)))
+    finally:
+        workspace.close()
+    return _told(checked, screen)
+
+
+def repair(given: argparse.Namespace) -> int:
+    """Fetch what is short, and count again."""
+    screen, mirror = Screen(given), opened(given)
+    width = int(given.window.total_seconds()) if given.window is not None else DAY
+    with Repair(
+        since=given.since, until=given.until, width=max(width, 1), settings=settings(given), store=mirror.store
+    ) as made:
+        checked = made.check()
+        run = made.start(checked, run_options(given), parallel_workers=given.workers)
+        if run is None:
+            screen.say("Nothing is short.")
+            return _told(checked, screen)
+        wrong = sum(not one.is_well for one in checked)
+        summary = follow(run, screen, f"Repair of {wrong:,} of {len(checked):,} windows")
+        screen.say(*wrapped(str(summary), rest="  "))
+        code = code_of(summary)
+        return code if code > Exit.SOME_FAILED else _told(made.check(), screen)
+
+
+def _told(checked: Sequence[Checked], screen: Screen) -> int:
+    """The windows that differ, and the totals."""
+    wrong = [one for one in checked if not one.is_well]
+    if wrong:
+        head = ("CREATED FROM", "TO", "HERE", "INTERCOM", "MISSING", "DELETED", "UNREAD")
+        screen.show(*table(head, [_row(one) for one in wrong[:SHOWN]]))
+        if len(wrong) > SHOWN:
+            screen.show(f"and {len(wrong) - SHOWN:,} more windows")
+        screen.show("")
+    total = _totals(checked)
+    screen.show(*wrapped(_sentence(total, len(checked), len(wrong)), rest="  "))
+    if wrong:
+        screen.say("To fetch what is short, and only that: intercom-bulk mirror repair")
+    screen.give({**total, "windows": len(checked), "differ": [_as_json(one) for one in wrong]})
+    return Exit.SOME_FAILED if wrong else Exit.DONE
+
+
+def _totals(checked: Sequence[Checked]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in checked:
+        total.update({name: getattr(one, name) for name in COUNTED})
+    return {name: total[name] for name in COUNTED}
+
+
+COUNTED = ("here", "there", "missing", "extra", "unread", "cut")
+
+
+def _sentence(total: dict[str, int], windows: int, wrong: int) -> str:
+    many = f"{windows:,} windows" if windows != 1 else "1 window"
+    found = f"{total['here']:,} conversations here, {total['there']:,} at Intercom"
+    rest = f"; {total['cut']:,} threads are longer than what Intercom shows of them" if total["cut"] else ""
+    return f"{many}: {found}; {f'{wrong:,} differ' if wrong else 'all agree'}{rest}."
+
+
+def _row(one: Checked) -> tuple[str, ...]:
+    counts = (one.here, one.there, one.missing, one.extra, one.unread)
+    return (when(one.span.lo), when(one.span.hi), *(f"{count:,}" if count else "-" for count in counts))
+
+
+def _as_json(one: Checked) -> dict[str, Any]:
+    return {"start": one.span.lo, "end": one.span.hi, **{name: getattr(one, name) for name in COUNTED}}

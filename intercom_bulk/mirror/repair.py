@@ -1,0 +1,222 @@
+"""Fetch again what `verify` finds short, and only that. A run, of kind "repair".
+
+A window that lacks conversations is halved, by counting, down to where they are missing, and read there. What Intercom
+counts less of than the mirror has is looked up by itself, one by one, before it is marked as deleted. Threads that are
+older than their rows are fetched. A repair that was cut off is not resumed: the next one finds what is still short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, Self
+
+from intercom_bulk.errors import UsageError
+from intercom_bulk.mirror.coverage import Coverage, Span
+from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as
+from intercom_bulk.mirror.moments import second_of
+from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
+from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
+from intercom_bulk.mirror.syncing import mirror_of
+from intercom_bulk.mirror.threads import ThreadFetch
+from intercom_bulk.mirror.verify import DAY, Checked, count_there, depth_of, range_of, verify
+from intercom_bulk.mirror.windows import WindowSource
+from intercom_bulk.runs.model import Item, Page, Slice
+from intercom_bulk.runs.options import RunOptions
+from intercom_bulk.settings import Settings
+from intercom_bulk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import tzinfo
+
+    from intercom_bulk.mirror.launch import Given
+    from intercom_bulk.mirror.moments import Moment
+    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.summary import Summary
+
+__all__ = ["Repair", "narrowed"]
+
+FEW = 300
+"""Two pages: to halve what holds no more would save nothing."""
+NARROWEST = 60
+"""Seconds."""
+REST = "rest"
+_GLANCE = 0.1
+_AT_ONCE = 150
+
+
+class Repair:
+    """Of what was created from `since` up to `until`; None: of all that the mirror claims to have. `width`: seconds of
+    the windows that are counted. Times without a zone are in `zone`. `store` None: the mirror of the token's workspace.
+    """
+
+    def __init__(
+        self, *, since: Moment | None = None, until: Moment | None = None, width: int = DAY, zone: tzinfo = UTC,
+        settings: Settings | None = None, store: MirrorStore | None = None,
+    ) -> None:  # fmt: skip
+        self._lo = None if since is None else int(second_of(since, zone))
+        self._hi = None if until is None else int(second_of(until, zone))
+        if width < 1:
+            raise UsageError(f"width must be a second or more, not {width!r}.")
+        self._width = width
+        self._workspace = Workspace(settings or Settings.build())
+        self._store = store
+
+    @property
+    def store(self) -> MirrorStore:
+        """The mirror."""
+        if self._store is None:
+            self._store = mirror_of(self._workspace)
+        return self._store
+
+    def check(self) -> list[Checked]:
+        """Every window, counted here and there."""
+        return list(verify(self._workspace, self.store, self._lo, self._hi, width=self._width))
+
+    def start(
+        self, checked: Sequence[Checked] | None = None, options: RunOptions | None = None, *,
+        parallel_workers: int | None = None,
+    ) -> Run | None:  # fmt: skip
+        """Begin in the background; None where nothing is short. `checked`: what `check()` gave, if that was asked."""
+        wrong = [one for one in (self.check() if checked is None else checked) if not one.is_well]
+        if not wrong:
+            return None
+        lo, hi = range_of(self.store, self._lo, self._hi)
+        short = [span for one in wrong if one.here != one.there for span in self._narrowed(one)]
+        question = {
+            "since": lo,
+            "until": hi,
+            "depth": depth_of(self.store).value,
+            "spans": _plain(short),
+            "unread": _plain(one.span for one in wrong if one.unread),
+        }
+        return MirrorLaunch(
+            workspace=self._workspace,
+            kind=SyncKind.REPAIR,
+            title="Repair",
+            question=lambda _: question,
+            make_work=_work,
+            options=options or RunOptions(),
+            workers=parallel_workers,
+        ).start()
+
+    def run(self, options: RunOptions | None = None) -> Summary | None:
+        """Begin, and wait for the end; None where nothing is short. Raises what made it impossible."""
+        started = self.start(options=options)
+        return None if started is None else started.result()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Repair(since={self._lo}, until={self._hi})"
+
+    def _narrowed(self, one: Checked) -> list[Span]:
+        return narrowed(partial(count_there, self._workspace), self.store, one.span, one.there)
+
+
+class Counted(Protocol):
+    """What has conversations by when they were created."""
+
+    def count_created(self, lo: int, hi: int) -> int: ...
+
+
+def narrowed(count: Callable[[Span], int], store: Counted, span: Span, there: int) -> list[Span]:
+    """Where in a window the two differ, the newest first. `count` asks Intercom, of which `there` is known."""
+    if store.count_created(span.lo, span.hi) == there:
+        return []
+    if there <= FEW or len(span) <= NARROWEST:
+        return [span]
+    older, newer = Span(span.lo, middle := (span.lo + span.hi) // 2), Span(middle, span.hi)
+    of_older = count(older)
+    return [*narrowed(count, store, newer, there - of_older), *narrowed(count, store, older, of_older)]
+
+
+def _plain(spans: Iterable[Span]) -> list[list[int]]:
+    """Joined where they meet, the newest first."""
+    return [[span.lo, span.hi] for span in reversed(Coverage.of(spans).spans)]
+
+
+# -- the run
+
+
+def _work(given: Given) -> Work:
+    question, sync = given.sync.question, given.sync
+    depth = Depth(question["depth"])
+    spans = [Span(lo, hi) for lo, hi in question["spans"]]
+    given.writer.plan_windows(sync.id, spans)
+    windows = WindowSource(
+        given.workspace, given.store, given.writer, sync.id, depth=depth, meter=given.meter, timeout=given.timeout,
+        life=given.life,
+    )  # fmt: skip
+    source = RepairSource(windows, given, spans, [Span(lo, hi) for lo, hi in question["unread"]])
+    fetch = ThreadFetch(
+        given.workspace, given.store, given.writer, sync.id, meter=given.meter, timeout=given.timeout,
+        on_settled=windows.settled,
+    )  # fmt: skip
+
+    def end(summary: Summary) -> Ending:
+        wanting, state = windows.close(), ended_as(summary)
+        return Ending(SyncState.HOLES if wanting and state is SyncState.COMPLETED else state)
+
+    return Work(source, fetch, end)
+
+
+@dataclass(slots=True)
+class RepairSource:
+    """The windows that are short, then what they did not show: conversations that are here and were not found there,
+    and threads that are older than their rows.
+    """
+
+    windows: WindowSource
+    given: Given
+    spans: Sequence[Span]
+    unread: Sequence[Span]
+    _left: list[str] | None = None
+    repeatable: bool = False
+
+    def open(self) -> Sequence[Slice]:
+        return [*self.windows.open(), Slice(REST)]
+
+    def read(self, part: Slice) -> Page:
+        if part.key != REST:
+            return self.windows.read(part)
+        if self._is_reading():
+            self.given.workspace.clock.sleep(_GLANCE)
+            return Page((), replace(part, pages=part.pages + 1))
+        if self._left is None:
+            self._left = list(dict.fromkeys(self._owed()))
+        start = int(part.cursor or 0)
+        ids = self._left[start : start + _AT_ONCE]
+        end = start + len(ids)
+        after = replace(part, cursor=str(end), pages=part.pages + 1, done=end >= len(self._left))
+        return Page([Item(item_id) for item_id in ids], after)
+
+    def split(self, part: Slice) -> tuple[Slice, Slice] | None:
+        return None if part.key == REST else self.windows.split(part)
+
+    def _is_reading(self) -> bool:
+        return bool(self.given.store.windows(self.given.sync.id, WindowState.PENDING, WindowState.FETCHING))
+
+    def _owed(self) -> Iterator[str]:
+        """What a window that was read has shown was seen since the repair began, less the lag of the search."""
+        store, before = self.given.store, self.given.sync.started_at - INDEX_LAG
+        stored = store.windows(self.given.sync.id, WindowState.STORED)
+        for span in Coverage.of(window.span for window in stored):
+            unseen = """
+                SELECT id FROM conversation
+                WHERE deleted_at IS NULL AND created_at >= ? AND created_at < ? AND seen_at < ?
+            """
+            yield from (row[0] for row in store.sql(unseen, (span.lo, span.hi, before)).rows)
+        for span in self.unread:
+            yield from store.threads_unread(span.lo, span.hi, limit=1 << 40)

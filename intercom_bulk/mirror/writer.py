@@ -1,0 +1,319 @@
+"""The one who writes: rows and the checkpoint that says so, always in one transaction."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.mirror.backend import chunks, marks
+from intercom_bulk.mirror.documents import ContactRow, columns, read_contact, read_thread, values
+from intercom_bulk.mirror.proofs import INDEX_LAG, Depth, Proof, proved_by_sync, proved_by_window
+from intercom_bulk.mirror.rows import Stored, store_threads
+from intercom_bulk.mirror.schema import SyncState, WindowState
+from intercom_bulk.mirror.syncs import Counts, SyncBook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from intercom_bulk.mirror.backend import Backend, Connection
+    from intercom_bulk.mirror.coverage import Span
+    from intercom_bulk.mirror.documents import Thread
+    from intercom_bulk.mirror.schema import SyncKind
+    from intercom_bulk.mirror.syncs import Sync, Window
+
+__all__ = ["Deleted", "MirrorWriter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A conversation that is no more, and when it went: by the list of deleted ones, or by a 404 of its own address."""
+
+    id: str
+    at: int
+    metrics_retained: bool | None = None
+
+
+_CONTACT = columns(ContactRow)
+_UPSERT_CONTACT = f"""
+    INSERT INTO contact (seen_at, {", ".join(_CONTACT)}) VALUES ({marks(1 + len(_CONTACT))})
+    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = NULL,
+        {", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")}
+    WHERE contact.updated_at < excluded.updated_at
+        OR (contact.updated_at = excluded.updated_at AND contact.seen_at <= excluded.seen_at)
+"""  # noqa: S608  names of columns
+
+
+class MirrorWriter:
+    """Holds the mirror for writing until it is closed. Its methods may be called from several threads, one after
+    another; each is a transaction of its own.
+
+    `lag`: seconds by which Intercom's search index may be behind; what is proved is proved of so much earlier.
+    """
+
+    def __init__(self, backend: Backend, *, lag: int = INDEX_LAG) -> None:
+        self._index = backend.index
+        self._lag = lag
+        self._lock = threading.Lock()
+        self._on: Connection = backend.write()
+        self._book = SyncBook(self._on)
+
+    @contextmanager
+    def _atomic(self) -> Iterator[None]:
+        with self._lock, self._on.atomic():
+            yield
+
+    # -- rows
+
+    def save_conversations(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> Stored:
+        """Conversations as they were read at server time `seen_at`, with parts where they have them. Raises ValueError,
+        with nothing stored, for a document without an id.
+        """
+        threads = _read(documents)
+        with self._atomic():
+            return self._store(threads, seen_at)
+
+    def save_contacts(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> int:
+        """How many were written: an older `updated_at` than the stored one's loses."""
+        rows = [(seen_at, *values(read_contact(document))) for document in documents]
+        with self._atomic():
+            return self._on.execute_many(_UPSERT_CONTACT, rows) if rows else 0
+
+    def save_tags(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> None:
+        """Of GET /tags."""
+        self._name("tag", ("id", "name"), documents, seen_at)
+
+    def save_teams(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> None:
+        """Of GET /teams."""
+        self._name("team", ("id", "name"), documents, seen_at)
+
+    def save_admins(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> None:
+        """Of GET /admins."""
+        self._name("admin", ("id", "name", "email"), documents, seen_at)
+
+    def mark_deleted(self, gone: Iterable[Deleted], *, seen_at: float) -> int:
+        """Remember that these are gone, mirrored or not; how many of the mirrored ones are newly so. Their rows stay,
+        marked, and are found no more.
+        """
+        marked = 0
+        with self._atomic():
+            for batch in chunks(gone):
+                marked += self._bury({one.id: one for one in batch}, seen_at)
+        return marked
+
+    def mark_contact(self, contact_id: str, *, deleted_at: int | None = None, merged_into: str | None = None) -> None:
+        """A contact that was deleted, or merged into another."""
+        with self._atomic():
+            self._on.execute(
+                "UPDATE contact SET deleted_at = coalesce(?, deleted_at), merged_into = coalesce(?, merged_into)"
+                " WHERE id = ?",
+                (deleted_at, merged_into, contact_id),
+            )
+
+    # -- syncs
+
+    def begin_sync(
+        self, sync_id: str, kind: SyncKind, question: Mapping[str, Any], *, at: float, run_id: str | None = None
+    ) -> Sync:
+        """A new sync, or another life of one that did not complete: it keeps its question, its start, and its windows;
+        those that were being fetched are pending again. Raises `LedgerError` where it was completed.
+        """
+        with self._atomic():
+            return self._book.begin(sync_id, kind, question, at=at, run_id=run_id)
+
+    def count(self, sync_id: str, counts: Counts) -> None:
+        """Add to what the sync did: calls, 429s, seconds, what was missed. Rows that are saved count themselves."""
+        with self._atomic():
+            self._book.add(sync_id, counts)
+
+    def finish_sync(
+        self, sync_id: str, state: SyncState, *, at: float, error: str | None = None, read_down_to: int | None = None,
+        depth: Depth = Depth.ROW,
+    ) -> Proof | None:  # fmt: skip
+        """How it ended. `read_down_to`: a completed incremental sync has read everything updated since then, at this
+        depth; that proves what was updated up to its *start*. Raises ValueError where one that did not complete claims
+        to prove something.
+
+        Read newest first, a conversation that changes meanwhile jumps from below the cursor to the top, and is missed.
+        So the claim is only true of a walk by `updated_at` from the oldest change to the end of the list: changes.py.
+        """
+        if read_down_to is not None and state is not SyncState.COMPLETED:
+            raise ValueError("a sync that did not complete proves nothing")
+        with self._atomic():
+            sync = self._book.get(sync_id)
+            self._book.finish(sync_id, state, at=at, error=error)
+            if read_down_to is None:
+                return None
+            proof = proved_by_sync(read_down_to, began=sync.started_at, depth=depth, lag=self._lag)
+            if proof is not None:
+                self._book.prove(proof, sync_id)
+            return proof
+
+    def plan_windows(self, sync_id: str, spans: Sequence[Span]) -> list[Window]:
+        with self._atomic():
+            return self._book.plan(sync_id, spans)
+
+    def split_window(self, window: Window, spans: Sequence[Span]) -> list[Window]:
+        """Smaller windows in the place of one; they begin anew."""
+        return self.replace_windows([window], spans)
+
+    def replace_windows(self, windows: Sequence[Window], spans: Sequence[Span]) -> list[Window]:
+        """Other windows, of one sync, in the place of these; they begin anew."""
+        with self._atomic():
+            # In this order: a number that was free again would let a page of the old window count for a new one.
+            planned = self._book.plan(windows[0].sync_id, spans)
+            for window in windows:
+                self._book.drop(window)
+            return planned
+
+    def cut_window(self, window: Window, spans: Sequence[Span]) -> tuple[Window, list[Window]]:
+        """A window that was read up to where `spans` begin ends there, to be finished; they are windows of their own.
+        `expected` was of the whole, and is forgotten.
+        """
+        cut = replace(window, hi=min(span.lo for span in spans), cursor=None, expected=None)
+        with self._atomic():
+            planned = self._book.plan(window.sync_id, spans)
+            self._book.save(cut)
+        return cut, planned
+
+    def reopen_windows(self, sync_id: str) -> None:
+        """Those that failed are to be tried again."""
+        with self._atomic():
+            for window in self._book.windows(sync_id, WindowState.FAILED):
+                self._book.save(replace(window, state=WindowState.PENDING))
+
+    def begin_window(self, window: Window, *, at: float) -> Window:
+        """One more try, at server time `at`. A window that has a cursor goes on from there, and is as of its first
+        page; one that has none begins anew.
+        """
+        begun = replace(window, state=WindowState.FETCHING, tries=window.tries + 1, error=None)
+        if window.cursor is None:
+            begun = replace(begun, began_at=at, pages=0, stored=0, expected=None)
+        return self._save_window(begun)
+
+    def save_page(
+        self, window: Window, documents: Iterable[Mapping[str, Any]], *, seen_at: float, cursor: str | None,
+        expected: int | None = None, counts: Counts | None = None,
+    ) -> tuple[Window, Stored]:  # fmt: skip
+        """A page's rows and the cursor after it, None at the end, in one transaction. `expected` is `total_count`;
+        `counts` is what else the sync did since it last said so.
+        """
+        threads = _read(documents)
+        with self._atomic():
+            stored = self._store(threads, seen_at)
+            saved = replace(
+                window,
+                cursor=cursor,
+                pages=window.pages + 1,
+                stored=window.stored + len({thread.row.id for thread in threads}),
+                expected=window.expected if expected is None else expected,
+            )
+            self._book.save(saved)
+            self._book.add(window.sync_id, _counted(stored, found=len(threads)) + (counts or Counts()))
+        return saved, stored
+
+    def save_rows(
+        self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float, counts: Counts | None = None
+    ) -> Stored:
+        """Conversations that a sync has listed, and what it counts of them, in one transaction."""
+        threads = _read(documents)
+        with self._atomic():
+            stored = self._store(threads, seen_at)
+            self._book.add(sync_id, _counted(stored, found=len(threads)) + (counts or Counts()))
+        return stored
+
+    def save_threads(
+        self, sync_id: str, documents: Iterable[Mapping[str, Any]], *, seen_at: float, counts: Counts | None = None
+    ) -> Stored:
+        """Threads that a sync has fetched one by one; they were counted when they were listed, but for their parts."""
+        threads = _read(documents)
+        with self._atomic():
+            stored = self._store(threads, seen_at)
+            self._book.add(sync_id, Counts(parts=stored.parts) + (counts or Counts()))
+        return stored
+
+    def finish_window(self, window: Window, *, depth: Depth) -> Proof | None:
+        """Read to its end, at this depth: that proves what was created in it, as of when it began."""
+        if window.began_at is None:
+            raise ValueError("a window that was not begun proves nothing")
+        proof = proved_by_window(window.lo, window.hi, began=window.began_at, depth=depth, lag=self._lag)
+        with self._atomic():
+            self._book.save(replace(window, state=WindowState.STORED, cursor=None))
+            if proof is not None:
+                self._book.prove(proof, window.sync_id)
+        return proof
+
+    def prove_threads(self, windows: Iterable[Window]) -> None:
+        """The threads of all that was found in these, which are stored, are here as well."""
+        with self._atomic():
+            for window in windows:
+                began = window.began_at or 0.0
+                proof = proved_by_window(window.lo, window.hi, began=began, depth=Depth.THREAD, lag=self._lag)
+                if proof is not None:
+                    self._book.prove(proof, window.sync_id)
+
+    def fail_window(self, window: Window, error: str, *, again: bool) -> Window:
+        """`again`: it is to be tried once more, from its cursor."""
+        state = WindowState.PENDING if again else WindowState.FAILED
+        return self._save_window(replace(window, state=state, error=error))
+
+    def close(self) -> None:
+        """Let others write."""
+        with self._lock:
+            self._on.close()
+
+    def __enter__(self) -> MirrorWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _store(self, threads: Sequence[Thread], seen_at: float) -> Stored:
+        return store_threads(self._on, self._index, threads, seen_at)
+
+    def _save_window(self, window: Window) -> Window:
+        with self._atomic():
+            self._book.save(window)
+        return window
+
+    def _bury(self, gone: Mapping[str, Deleted], seen_at: float) -> int:
+        self._on.execute_many(
+            "INSERT INTO tombstone VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            [(one.id, one.at, one.metrics_retained, seen_at) for one in gone.values()],
+        )
+        sql = f"SELECT key, id FROM conversation WHERE deleted_at IS NULL AND id IN ({marks(len(gone))})"  # noqa: S608
+        alive = list(self._on.rows(sql, list(gone)))
+        if alive:
+            rows = [(gone[item_id].at, key) for key, item_id in alive]
+            self._on.execute_many("UPDATE conversation SET deleted_at = ? WHERE key = ?", rows)
+            self._index.remove(self._on, [key for key, _ in alive])
+        return len(alive)
+
+    def _name(self, table: str, names: tuple[str, ...], documents: Iterable[Mapping[str, Any]], seen_at: float) -> None:
+        rows = [
+            (*(str(document.get(name) or "") for name in names), seen_at)
+            for document in documents
+            if document.get("id")
+        ]
+        sql = f"""
+            INSERT INTO {table} ({", ".join(names)}, seen_at) VALUES ({marks(len(names) + 1)})
+            ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at,
+                {", ".join(f"{name} = excluded.{name}" for name in names[1:])}
+            WHERE {table}.seen_at <= excluded.seen_at
+        """  # noqa: S608  names of tables and columns
+        with self._atomic():
+            if rows:
+                self._on.execute_many(sql, rows)
+
+
+def _read(documents: Iterable[Mapping[str, Any]]) -> list[Thread]:
+    """Before the transaction: reading HTML and packing take longer than writing, and others may write meanwhile."""
+    return [read_thread(document) for document in documents]
+
+
+def _counted(stored: Stored, *, found: int) -> Counts:
+    return Counts(
+        found=found, added=stored.new, changed=stored.changed, unchanged=stored.unchanged + stored.outdated,
+        parts=stored.parts,
+    )  # fmt: skip

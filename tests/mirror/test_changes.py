@@ -1,0 +1,166 @@
+"""A walk over what changed misses nothing, whatever changes meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intercom_bulk.api.pages import RawPage
+from intercom_bulk.errors import SearchLoop, SearchUnordered, Transient
+from intercom_bulk.mirror.changes import ChangeSource, ask_smaller, changed_since
+from intercom_bulk.sandbox import SandboxOptions
+from tests.mirror.made import T, conversation
+from tests.mirror.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intercom_bulk.api.pages import Search
+
+LAG = 5
+Event = tuple[str, int, int]
+events = st.lists(
+    st.tuples(st.sampled_from(["create", "change", "change", "change", "wait"]), st.integers(0, 50), st.integers(0, 3)),
+    max_size=60,
+)
+
+
+class Script:
+    """What happens, a few events at a time."""
+
+    def __init__(self, world: World, events: Sequence[Event], at_once: int) -> None:
+        self._world, self._events, self._at_once = world, list(events), at_once
+
+    def go_on(self) -> None:
+        for _ in range(self._at_once):
+            if self._events:
+                self._do(*self._events.pop(0))
+
+    def run_out(self) -> None:
+        while self._events:
+            self.go_on()
+
+    def _do(self, what: str, which: int, seconds: int) -> None:
+        if what == "create":
+            self._world.create()
+        elif what == "change":
+            self._world.change(which)
+        else:
+            self._world.now += seconds
+
+
+class Reader:
+    """Keeps the newest version of each row that was listed."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, int] = {}
+
+    def keep(self, rows: list[dict[str, Any]], _: float) -> list[str]:
+        for row in rows:
+            self.seen[row["id"]] = max(self.seen.get(row["id"], 0), row["updated_at"])
+        return [row["id"] for row in rows]
+
+
+def walk(world: World, floor: int) -> Reader:
+    reader = Reader()
+    source = ChangeSource(world.ask, reader.keep, floor, lambda: world.now)
+    (part,) = source.open()
+    while not part.done:
+        part = source.read(part).after
+    assert source.reached_end
+    return reader
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    before=events, during=events, floor=st.integers(0, 8), per_page=st.integers(1, 6), at_once=st.integers(0, 4),
+    inclusive=st.booleans(),
+)  # fmt: skip
+def test_what_had_changed_before_the_walk_is_met_whatever_happens_meanwhile(
+    before: list[Event], during: list[Event], floor: int, per_page: int, at_once: int, inclusive: bool
+) -> None:
+    world = World(SandboxOptions(gt_inclusive=inclusive, index_lag=LAG), per_page=per_page)
+    Script(world, before, 1).run_out()
+    known = {str(one.id): one.updated_at for one in world.state.conversations.values()}
+    world.between = Script(world, during, at_once).go_on
+    begun = int(world.now)
+    seen = walk(world, T + floor).seen
+    promised = {item_id: at for item_id, at in known.items() if T + floor <= at < begun - LAG}
+    assert {item_id for item_id, at in promised.items() if seen.get(item_id, 0) < at} == set()
+
+
+def test_a_conversation_that_moves_while_the_list_is_read_is_met_where_it_went() -> None:
+    world = World(SandboxOptions(), per_page=2)
+    for _ in range(6):
+        world.create()
+        world.now += 1
+    moving = world.made[4]
+    place = iter([4])
+    world.between = lambda: world.change(next(place, 0))
+    world.now += 10
+    seen = walk(world, T).seen
+    assert seen[str(moving)] == int(world.now)
+
+
+def test_the_second_of_the_floor_belongs_to_the_walk_whether_or_not_more_than_means_or_equal() -> None:
+    for inclusive in (False, True):
+        world = World(SandboxOptions(gt_inclusive=inclusive))
+        world.create()
+        assert set(walk(world, T).seen) == {str(world.made[0])}
+
+
+def answering(*pages: RawPage) -> Any:
+    left = list(pages)
+    return lambda _search, _cursor: left.pop(0)
+
+
+def page(*changed: int, cursor: str | None = None) -> RawPage:
+    return RawPage([conversation(str(at), created=T, updated=at) for at in changed], cursor, None, None)
+
+
+def read_all(ask: Any) -> None:
+    source = ChangeSource(ask, lambda *_: [], T, lambda: float(T))
+    (part,) = source.open()
+    while not part.done:
+        part = source.read(part).after
+
+
+def test_a_list_in_another_order_proves_nothing() -> None:
+    for pages in ([page(T + 2, T + 1)], [page(T + 2, cursor="a"), page(T + 1)]):
+        with pytest.raises(SearchUnordered):
+            read_all(answering(*pages))
+
+
+def test_a_cursor_that_comes_back_ends_the_walk() -> None:
+    with pytest.raises(SearchLoop):
+        read_all(answering(page(T, cursor="a"), page(T, cursor="b"), page(T, cursor="a")))
+
+
+def test_pages_get_smaller_where_large_ones_cannot_be_had() -> None:
+    asked: list[int] = []
+
+    def ask(search: Search, _: str | None) -> RawPage:
+        asked.append(search.per_page)
+        if search.per_page > 40:
+            raise Transient("too large", sent=True, code="http_504")
+        return page(T)
+
+    smaller = ask_smaller(ask)
+    smaller(changed_since(T), None)
+    smaller(changed_since(T), None)
+    assert asked == [150, 75, 37, 37]
+
+
+def test_a_search_that_answers_nothing_at_any_size_is_given_up() -> None:
+    asked: list[int] = []
+
+    def ask(search: Search, _: str | None) -> RawPage:
+        asked.append(search.per_page)
+        raise Transient("no answer", sent=True, code="http_504")
+
+    with pytest.raises(Transient):
+        ask_smaller(ask)(changed_since(T), None)
+    assert asked == [150, 75, 37, 18, 9]
