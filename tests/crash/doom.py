@@ -236,13 +236,8 @@ def doomed(kind: str, doom: Doom, ledger: type[DoomedLedger] = DoomedLedger) -> 
     base: Any = Steps if kind == "steps" else bases[kind].updater
 
     class Doomed(base):  # type: ignore[misc]
-        _workspace: Workspace | None
-
-        @property
-        def workspace(self) -> Workspace:
-            if self._workspace is None:
-                self._workspace = DoomedWorkspace(self._settings, doom, ledger)
-            return self._workspace
+        def _connect(self) -> Workspace:
+            return DoomedWorkspace(self._settings, doom, ledger)
 
     made: ConversationUpdater = Doomed(*steps) if kind == "steps" else Doomed(**bases[kind].keywords)
     return made
