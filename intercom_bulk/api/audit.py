@@ -9,6 +9,7 @@ import errno
 import json
 import logging
 import os
+import stat
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -84,12 +85,27 @@ class AuditTrail:
         try:
             if fcntl is not None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # so that a part of a line can be taken back
+            if data and not self._is_at_line_start(descriptor):
+                data = b"\n" + data
             written = os.write(descriptor, data) if data else 0
             if written < len(data):
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
                 raise OSError(errno.ENOSPC, "no room for a whole line")
         finally:
             os.close(descriptor)
+
+    def _is_at_line_start(self, descriptor: int) -> bool:
+        """What stands there may end in the middle of a line (a crash, a file of somebody else): it must not take ours
+        with it."""
+        held = os.fstat(descriptor)
+        if not stat.S_ISREG(held.st_mode) or held.st_size == 0:
+            return True
+        try:
+            with self._path.open("rb") as file:
+                file.seek(held.st_size - 1)
+                return file.read(1) == b"\n"
+        except OSError:  # a file that may be written and not read
+            return True
 
     def _redacted(self, text: str) -> str:
         for secret in self._secrets:

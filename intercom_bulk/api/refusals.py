@@ -16,9 +16,6 @@ ITEM_CODES = frozenset(
 )
 """404s and 410s that speak of the item itself, whatever the path (OpenAPI 2.16) but for a contact's companies."""
 
-TARGET_CODES = frozenset({"admin_not_found", "tag_not_found", "team_not_found", "assignee_not_found"})
-"""404s that speak of what the action gives to the item: the item is not gone, and every other item will fail too."""
-
 
 def refusal(
     status: int, headers: Mapping[str, str], body: Mapping[str, Any] | None, path: str, token: str = ""

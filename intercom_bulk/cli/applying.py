@@ -57,7 +57,8 @@ def apply(given: argparse.Namespace) -> int:
         max_items=given.max,
         options=run_options(given),
     )
-    return finish(run, screen, runs, given.report, follow(run, screen, f"{reader.header.title}: {given.plan}"))
+    summary = follow(run, screen, f"{reader.header.title}: {given.plan}")
+    return finish(run, screen, runs, given.report, summary, has_way_back=made.restores)
 
 
 def _digest(path: Path) -> str:

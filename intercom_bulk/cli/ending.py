@@ -9,7 +9,7 @@ from enum import IntEnum
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from intercom_bulk.cli.screen import Screen
+from intercom_bulk.cli.screen import Screen, printable
 from intercom_bulk.errors import (
     ApiError,
     IntercomBulkError,
@@ -114,12 +114,19 @@ def code_of(summary: Summary) -> Exit:
     return Exit.SOME_FAILED if summary.failed or summary.unknown else Exit.DONE
 
 
+class _Printable(logging.Formatter):
+    """What Intercom answered may stand in a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _log(verbose: int) -> None:
     """Warnings always; what happens, and every request, on demand."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     handler = logging.StreamHandler()
     form = "%(asctime)s %(levelname)-7s %(name)s: %(message)s" if verbose else "%(levelname)s: %(message)s"
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(_Printable(form))
     logger = logging.getLogger("intercom_bulk")
     logger.handlers[:] = [handler]
     logger.setLevel(level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from intercom_bulk.cli.ending import code_of
@@ -15,7 +16,6 @@ from intercom_bulk.errors import UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.handle import Run
@@ -49,6 +49,9 @@ def check_reports(given: argparse.Namespace) -> None:
         report_format(path)
         if not path.absolute().parent.is_dir():
             raise UsageError(f"There is no folder for --report {path}: make it, or choose another place.")
+        listed = Path((getattr(given, "ids", None) or ("",))[0])
+        if path.exists() and listed.is_file() and path.samefile(listed):
+            raise UsageError(f"--report {path} would replace the list of --ids: choose another place.")
 
 
 def report_format(path: Path) -> str:
@@ -117,7 +120,7 @@ def _asked_to_end() -> Iterator[list[int]]:
 
 
 def finish(
-    run: Run, screen: Screen, runs: Runs, reports: Sequence[Path], summary: Summary, *, is_undo: bool = False
+    run: Run, screen: Screen, runs: Runs, reports: Sequence[Path], summary: Summary, *, has_way_back: bool = True
 ) -> int:
     """The totals, the reports, what can be done next; the exit code."""
     screen.show(*wrapped(str(summary), rest="  "))
@@ -127,12 +130,12 @@ def finish(
         runs.export(run.run_id, path, report_format(path))
         screen.show(f"Written: {path}")
     code = code_of(summary)
-    screen.say(*_next(run.run_id, summary, code, is_undo=is_undo))
+    screen.say(*_next(run.run_id, summary, code, has_way_back=has_way_back))
     screen.give({**summary, "total_time": summary.total_time.total_seconds(), "exit": int(code)})
     return code
 
 
-def _next(run_id: str, summary: Summary, code: int, *, is_undo: bool) -> Iterator[str]:
+def _next(run_id: str, summary: Summary, code: int, *, has_way_back: bool) -> Iterator[str]:
     yield f"Run {run_id}"
     if code in {3, 130}:
         yield f"  to go on:      intercom-bulk runs resume {run_id}"
@@ -140,5 +143,5 @@ def _next(run_id: str, summary: Summary, code: int, *, is_undo: bool) -> Iterato
         yield f"  to try again:  intercom-bulk runs retry {run_id}"
     if summary.unknown and code == 1:
         yield f"  to look at what is in doubt:  intercom-bulk runs show {run_id} --items needs_review"
-    if summary.success and not is_undo:
+    if summary.success and has_way_back:
         yield f"  to take back:  intercom-bulk runs undo {run_id}"

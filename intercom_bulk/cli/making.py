@@ -163,7 +163,11 @@ def _failed(word: str, resource: str) -> Selection:
 
     runs = Runs()
     run_id = run_named(runs, word)
-    if not runs.get(run_id).counts.get(Status.FAILED):
+    stored = runs.get(run_id)
+    about = stored.record.parameters.get("collection", resource)
+    if about != resource:  # a ticket and a conversation may have the same id
+        raise UsageError(f"The items of run {run_id} are {about}, not {resource}.")
+    if not stored.counts.get(Status.FAILED):
         raise UsageError(f"Run {run_id} has no failed items.")
     source = Ids(outcome.item_id for outcome in runs.outcomes(run_id, Status.FAILED))
     return Selection(f"{resource} that failed in run {run_id}", source=source)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from intercom_bulk.cli.screen import printable
 from intercom_bulk.display import line_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Frame:
     def reasons(self) -> str:
         """Why items failed, the most frequent first."""
         failed = [(count, code) for code, count in self.codes.items() if code not in LEFT_ALONE]
-        return ", ".join(f"{code} {count:,}" for count, code in sorted(failed, reverse=True)[:4])
+        return printable(", ".join(f"{code} {count:,}" for count, code in sorted(failed, reverse=True)[:4]))
 
 
 class Picture(Protocol):

@@ -93,7 +93,7 @@ def _another(
         confirm(screen, given, Question(f"{verb} run {run_id}?", word=word))
     run = start(runs, run_id, run_options(given))
     summary = follow(run, screen, f"{verb} {run_id}")
-    return finish(run, screen, runs, given.report, summary, is_undo=is_undo)
+    return finish(run, screen, runs, given.report, summary, has_way_back=not is_undo)
 
 
 def prune(given: argparse.Namespace) -> int:

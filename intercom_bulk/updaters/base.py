@@ -235,12 +235,12 @@ class IntercomBulkUpdater(ABC):
     def workspace(self) -> Workspace:
         """The connection, made on first use from the attributes as they are then."""
         if self._workspace is None:
-            self._workspace = (
-                connected(self._settings, access_token=self.access_token, base_url=self.base_url)
-                if self._owner is None
-                else self._owner.workspace
-            )
+            self._workspace = self._connect() if self._owner is None else self._owner.workspace
         return self._workspace
+
+    def _connect(self) -> Workspace:
+        """The seam for a workspace of another make, such as one whose ledger dies when it is told to."""
+        return connected(self._settings, access_token=self.access_token, base_url=self.base_url)
 
     def search_items(self, per_page: int = 150, **search_kwargs: Any) -> Iterator[str]:
         """The ids that match, one page after another, without acting on them."""

@@ -168,3 +168,12 @@ def test_a_full_disk_is_told_in_a_sentence(sandbox: Sandbox, tmp_path: Path) -> 
     closer.request("GET", "me")  # made, and owed
     with pytest.raises(LedgerError, match="No space left on device"):
         closer.request("GET", "me")
+
+
+def test_a_file_that_ends_in_mid_line_does_not_swallow_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "trail.jsonl"
+    path.write_text('{"at": "2026-')
+    trail = AuditTrail(path, token="x" * 10)
+    for number in (1, 2):
+        trail.write({"number": number})
+    assert [json.loads(line)["number"] for line in path.read_text().splitlines()[1:]] == [1, 2]

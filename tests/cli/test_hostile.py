@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -194,3 +195,32 @@ def test_what_cannot_be_undone_is_done_to_what_was_shown_and_nothing_else(cli: C
     ended = cli("delete", "--where", "state:open", typed=Keyboard(f"delete {len(shown)}\n", meanwhile))
     assert ended.code == 0, ended
     assert {str(item["id"]) for item in sandbox.items()} == set(every) - shown
+
+
+def test_a_report_does_not_replace_the_list_that_it_is_about(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
+    item_id = str(sandbox.items()[0]["id"])
+    (tmp_path / "list.csv").write_text(f"id\n{item_id}\n")
+    ended = cli("close", "--ids", "list.csv:id", "--report", "./list.csv", "--yes")
+    assert (ended.code, sandbox.effects()) == (2, {})
+    assert "would replace the list" in ended.err
+
+
+def test_what_cannot_be_taken_back_is_not_offered_to_be(cli: Cli) -> None:
+    """After `redact` it said how to take it back, which is then refused."""
+    assert "to take back:" not in cli("redact", "--all", "--max", "2", "--yes", "--irreversible").err
+    assert "to take back:" in cli("tag", "stale", "--all", "--max", "2", "--yes").err
+
+
+def test_what_failed_is_tried_on_the_same_kind_of_things(cli: Cli, sandbox: Sandbox) -> None:
+    """A ticket may have the id of a conversation."""
+    ids = [str(item["id"]) for item in sandbox.items() if item["state"] == "open"]
+    sandbox.set(poison_422_ids=(ids[20],))
+    assert cli(*CLOSE).code == 1
+    ended = cli("tickets", "delete", "--failed-of", "last", "--yes", "--irreversible")
+    assert (ended.code, "are conversations, not tickets" in ended.err) == (2, True)
+
+
+def test_a_log_line_cannot_steer_the_terminal(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    cli("runs", "list")
+    logging.getLogger("intercom_bulk.api").warning("Intercom said: %s", ESCAPES)
+    assert "\\u001b[2J" in capsys.readouterr().err

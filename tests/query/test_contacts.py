@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@many(250)
+@many(700)
 @given(st.data())
 def test_query_and_filter_select_what_the_expression_says(zone: str, data: st.DataObject) -> None:
     agrees(data.draw(expressions("contacts", zone)), "contacts", zone)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-@many(500)
+@many(1_400)
 @given(expressions("tickets", "America/Los_Angeles"))
 def test_query_and_filter_select_what_the_expression_says(expression: Expression) -> None:
     agrees(expression, "tickets", "America/Los_Angeles")
 
 
-@many(250)
+@many(600)
 @given(expressions("companies", "America/Los_Angeles"))
 def test_companies_are_filtered_here(expression: Expression) -> None:
     agrees(expression, "companies", "America/Los_Angeles")

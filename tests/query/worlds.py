@@ -1,4 +1,4 @@
-"""A hundred and twenty items of each kind: as facts, as the sandbox's records, and as the JSON that a search shows."""
+"""Three hundred items of each kind: as facts, as the sandbox's records, and as the JSON that a search shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["NOW", "ZONES", "Population", "names", "population"]
 
 NOW = 1_762_700_000
 """A week after most clocks went back."""
-COUNT = 120
+COUNT = 300
 ZONES = ("UTC", "America/Los_Angeles", "Asia/Kathmandu", "Africa/Cairo", "America/Havana", "Pacific/Kiritimati")
 TAGS = ("101", "102", "103", "104")
 TEAMS = ("5017691", "5017692", "5017693")

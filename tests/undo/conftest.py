@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from intercom_bulk.sandbox import Sandbox
 
-__all__ = ["make_intercom_sandbox"]
+__all__ = ["make_intercom_sandbox", "mixed", "nobodys_environment", "start"]
 
 ROOMY: dict[str, Any] = {"limit_per_minute": 900_000, "contacts": 5, "companies": 2, "tickets": 2}
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No token, no .env of whoever runs the tests; the home of the test stays."""
     for name in [name for name in os.environ if name.startswith("INTERCOM_") and name != "INTERCOM_BULK_HOME"]:
         monkeypatch.delenv(name)

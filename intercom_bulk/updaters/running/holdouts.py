@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LeftAlone, UsageError
 from intercom_bulk.updaters.collections import collection_of
+from intercom_bulk.updaters.threads import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +27,6 @@ __all__ = [
     "overrides",
 ]
 
-_MARKUP = re.compile("<[^>]*>")
 TO_CUSTOMER = "The text goes to the customer."
 CUSTOMERS = frozenset({"user", "lead", "contact"})
 SLA_OVER = frozenset({None, "hit", "cancelled"})
@@ -58,12 +56,8 @@ def name_of(item: Mapping[str, Any]) -> str | None:
         item.get("name"),
         item.get("email"),
     )
-    return next((words for words in map(_words, told) if words), None)
-
-
-def _words(text: object) -> str:
-    """Text without its HTML, on one line."""
-    return " ".join(unescape(_MARKUP.sub(" ", text)).split()) if isinstance(text, str) else ""
+    said = (plain_text(words) for words in told if isinstance(words, str))
+    return next((words for words in said if words), None)
 
 
 def leave_alone(updater: IntercomBulkUpdater, exclude: Exclude | None, item: dict[str, Any]) -> None:
