@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.coverage import Coverage, Span
-from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as
+from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as, mirror_of
 from intercom_bulk.mirror.moments import second_of
 from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
-from intercom_bulk.mirror.syncing import mirror_of
 from intercom_bulk.mirror.threads import ThreadFetch
 from intercom_bulk.mirror.verify import DAY, Checked, count_there, depth_of, range_of, verify
+from intercom_bulk.mirror.whose import whose
 from intercom_bulk.mirror.windows import WindowSource
 from intercom_bulk.runs.model import Item, Page, RunOptions, Slice
 from intercom_bulk.settings import Settings
@@ -68,7 +68,8 @@ class Repair:
     def store(self) -> MirrorStore:
         """The mirror."""
         if self._store is None:
-            self._store = mirror_of(self._workspace)
+            known = self._workspace.settings
+            self._store = mirror_of(known, whose(known, self._workspace).workspace)
         return self._store
 
     def check(self) -> list[Checked]:
