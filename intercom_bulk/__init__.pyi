@@ -30,9 +30,12 @@ from intercom_bulk.errors import (
     UsageError,
 )
 from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
+from intercom_bulk.mirror.report import SyncReport
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.status import BackfillStatus
 from intercom_bulk.mirror.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.syncing import IncrementalSync, SyncRun
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
@@ -88,6 +91,7 @@ __all__ = [
     "CompanyEditor",
     "CompanyUpdater",
     "Compiled",
+    "ConnectedMirror",
     "ContactArchiver",
     "ContactAttacher",
     "ContactBlocker",
@@ -107,6 +111,7 @@ __all__ = [
     "Expression",
     "Gone",
     "Ids",
+    "IncrementalSync",
     "IntercomBulkError",
     "IntercomBulkUpdater",
     "ItemIdError",
@@ -148,6 +153,8 @@ __all__ = [
     "StoredRun",
     "Subscriber",
     "Summary",
+    "SyncReport",
+    "SyncRun",
     "TagAssigner",
     "TicketAssigner",
     "TicketAttributeSetter",
@@ -170,6 +177,7 @@ __all__ = [
     "bulk_close_hybrid",
     "bulk_close_maximal",
     "compile_query",
+    "connect_mirror",
     "days_ago",
     "hours_ago",
     "open_mirror",
