@@ -31,11 +31,14 @@ from intercom_bulk.errors import (
 )
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
+from intercom_bulk.mirror.picking import Picked
+from intercom_bulk.mirror.repair import Repair
 from intercom_bulk.mirror.report import SyncReport
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.status import BackfillStatus
 from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.mirror.syncing import IncrementalSync, SyncRun
+from intercom_bulk.mirror.verify import Checked
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
@@ -85,6 +88,7 @@ __all__ = [
     "Backfill",
     "BackfillStatus",
     "ChangedSince",
+    "Checked",
     "CompanyAttacher",
     "CompanyDeleter",
     "CompanyDetacher",
@@ -122,6 +126,7 @@ __all__ = [
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
+    "Picked",
     "PlanFile",
     "Preview",
     "PreviewItem",
@@ -132,6 +137,7 @@ __all__ = [
     "RateLimited",
     "ReadMarker",
     "Rejected",
+    "Repair",
     "Replier",
     "Run",
     "RunBusy",

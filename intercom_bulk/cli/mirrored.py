@@ -12,6 +12,7 @@ from intercom_bulk.cli.making import settings
 from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
 from intercom_bulk.errors import SettingsError, Transient, UsageError
 from intercom_bulk.mirror import export as exporting
+from intercom_bulk.mirror.live import connect_mirror
 from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.store import open_mirror
@@ -88,9 +89,13 @@ def status(given: argparse.Namespace) -> int:
 
 def search(given: argparse.Namespace) -> int:
     """The newest conversations with these words, and how far the answer can be trusted."""
-    screen, mirror = Screen(given), opened(given)
-    words = " ".join(given.words) or None
-    found = mirror.search_conversations(words, given.count, given.since, given.until)
+    screen, words = Screen(given), " ".join(given.words) or None
+    asked = (words, given.count, given.since, given.until)
+    if given.wait is None:
+        found = opened(given).search_conversations(*asked)
+    else:
+        with connect_mirror(settings=settings(given)) as mirror:
+            found = mirror.search_conversations(*asked, wait=given.wait.total_seconds())
     screen.show(*(_found(one) for one in found))
     screen.say(*wrapped(f"{found.sync_info['state']}: {found.sync_info['message']}"))
     screen.give(dict(found.items()))

@@ -65,6 +65,7 @@ def _search(parser: Any) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="all of them, by their beginnings; '\"a phrase\"'")
     _range(parser)
     parser.add_argument("-n", type=positive, default=20, metavar="N", dest="count", help="the N newest (20)")
+    parser.add_argument("--wait", type=span, metavar="SPAN", help="first fetch what is missing: 30s at most")
 
 
 def _sql(parser: Any) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from intercom_bulk.cli import main
 from intercom_bulk.mirror.schema import SYNC_TABLES, TABLES
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.sandbox import Sandbox
@@ -39,44 +39,34 @@ def blocks() -> Iterator[Block]:
         yield Block(PAGE.count("\n", 0, found.start()) + 2, found[1], found[2])
 
 
-def test_the_page_does_what_it_says(environment: dict[str, str], tmp_path: Path, home: Path) -> None:
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+    """Whose token this process has. The page is about this process: to start one for each line would take a minute."""
     with Sandbox(conversations=SEVERAL, parts=4, share_tagged=0.3, limit_per_minute=300_000) as sandbox:
-        where = {**environment, **sandbox.environ(), "PATH": f"{program(tmp_path)}:{os.environ['PATH']}"}
-        for block in blocks():
-            ran = {"bash": shell, "python": python, "sql": asked}.get(block.language)
-            before = sandbox.effects()
-            if ran is not None:
-                ended = ran(block.text, tmp_path, where)
-                assert ended.returncode == 0, (block.line, ended.stdout, ended.stderr)
-            writes = "--yes" in block.text or "bulk_process" in block.text
-            assert (sandbox.effects() != before) == writes, block.line
+        for name in [name for name in os.environ if name.startswith("INTERCOM_") and name != "INTERCOM_BULK_HOME"]:
+            monkeypatch.delenv(name)
+        for name in ("INTERCOM_BASE_URL", "INTERCOM_ACCESS_TOKEN"):
+            monkeypatch.setenv(name, sandbox.environ()[name])
+        monkeypatch.chdir(tmp_path)
+        yield sandbox
+
+
+def test_the_page_does_what_it_says(sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for block in blocks():
+        before = sandbox.effects()
+        if block.language == "bash":
+            for line in block.text.splitlines():
+                program, *words = shlex.split(line)
+                assert program == "intercom-bulk"
+                assert main(words) == 0, (block.line, line, capsys.readouterr())
+        elif block.language == "sql":
+            assert main(["mirror", "sql", block.text]) == 0, (block.line, capsys.readouterr())
+        elif block.language == "python":
+            exec(compile(block.text, f"mirror.md:{block.line}", "exec"), {})
+        writes = "--yes" in block.text or "bulk_process" in block.text
+        assert (sandbox.effects() != before) == writes, block.line
     rows = (tmp_path / "conversations.csv").read_text("utf-8-sig").splitlines()
     assert len(rows) == SEVERAL + 1
-
-
-def program(folder: Path) -> Path:
-    """A folder with the command in it."""
-    (folder / "bin").mkdir()
-    command = folder / "bin" / "intercom-bulk"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m intercom_bulk "$@"\n')
-    command.chmod(0o755)
-    return command.parent
-
-
-def shell(text: str, folder: Path, where: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return ran(["bash", "-ec", text], folder, where)
-
-
-def python(text: str, folder: Path, where: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return ran([sys.executable, "-c", text], folder, where)
-
-
-def asked(text: str, folder: Path, where: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return ran(["intercom-bulk", "mirror", "sql", text], folder, where)
-
-
-def ran(command: list[str], folder: Path, where: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=where, capture_output=True, text=True, timeout=60, check=False)
 
 
 # -- what the page says of the tables
