@@ -145,7 +145,7 @@ def _told(checked: Sequence[Checked], screen: Screen) -> int:
     """The windows that differ, and the totals."""
     wrong = [one for one in checked if not one.is_well]
     if wrong:
-        head = ("CREATED FROM", "TO", "HERE", "INTERCOM", "MISSING", "DELETED", "UNREAD")
+        head = ("CREATED FROM", "TO", "HERE", "INTERCOM", "MISSING", "EXTRA", "UNREAD", "HOLE")
         screen.show(*table(head, [_row(one) for one in wrong[:SHOWN]]))
         if len(wrong) > SHOWN:
             screen.show(f"and {len(wrong) - SHOWN:,} more windows")
@@ -177,8 +177,10 @@ def _sentence(total: dict[str, int], windows: int, wrong: int) -> str:
 
 def _row(one: Checked) -> tuple[str, ...]:
     counts = (one.here, one.there, one.missing, one.extra, one.unread)
-    return (when(one.span.lo), when(one.span.hi), *(f"{count:,}" if count else "-" for count in counts))
+    told = [f"{count:,}" if count else "-" for count in counts]
+    return when(one.span.lo), when(one.span.hi), *told, "hole" if one.is_hole else "-"
 
 
 def _as_json(one: Checked) -> dict[str, Any]:
-    return {"start": one.span.lo, "end": one.span.hi, **{name: getattr(one, name) for name in COUNTED}}
+    counts = {name: getattr(one, name) for name in COUNTED}
+    return {"start": one.span.lo, "end": one.span.hi, "hole": one.is_hole, **counts}

@@ -30,7 +30,7 @@ def test_status_says_what_there_is_and_how_far_it_can_be_trusted(cli: Cli, store
     assert "partial: Includes conversations up to" in ended.out
     assert "threads  created" in ended.out
     assert "without a hole" in ended.out
-    assert "filled  backfill" in ended.out
+    assert "  backfill  " in ended.out
     told = cli("mirror", "status", "--json").json
     assert told["total_conversations"] == 40
     assert told["sync_info"]["state"] == "partial"

@@ -98,3 +98,5 @@ def test_a_range_the_wrong_way_round_is_refused(sandbox: Sandbox, workspace: Wor
     store = filled(sandbox, home)
     with pytest.raises(UsageError, match="no time between"):
         list(verify(workspace, store, 20, 10))
+    with pytest.raises(UsageError, match="take wider ones"):
+        list(verify(workspace, store, width=1))
