@@ -50,8 +50,8 @@ def opened(given: argparse.Namespace) -> Mirror:
     try:
         told = whose(settings(given))
     except (SettingsError, Transient) as error:
-        known = sorted(path.stem for path in (home / "mirror").glob("*.db"))
-        if url is not None or len(known) != 1:
+        known = sorted(path.stem for path in (home / "mirror").glob("*.db")) if url is None else []
+        if len(known) != 1:
             raise _which(known, error) from error
         if isinstance(error, Transient):
             Screen(given).say(f"Intercom does not answer: this is the mirror of workspace {known[0]}.")

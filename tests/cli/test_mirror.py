@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -226,3 +230,29 @@ def test_repair_fetches_what_verify_finds(cli: Cli, sandbox: Sandbox, home: Path
     assert (ended.json["missing"], ended.json["here"]) == (0, 40)
     assert store.document(lost["id"]) is not None
     assert "Nothing is short." in cli("mirror", "repair").err
+
+
+def test_after_ctrl_c_a_backfill_is_gone_on_with_and_fetches_the_rest(cli: Cli, sandbox: Sandbox) -> None:
+    def fetched() -> int:
+        return sum(sandbox.stats()["requests"].get("GET /conversations/*", {}).values())
+
+    sandbox.set(latency_ms=150)
+    words = [sys.executable, "-m", "intercom_bulk", "mirror", "backfill", "--days", "400", "--workers", "2"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + 60
+        while fetched() < 5:
+            assert time.monotonic() < deadline
+            assert run.poll() is None
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "To go on: intercom-bulk mirror backfill --resume" in said
+    assert 5 <= fetched() < 40
+    sandbox.set(latency_ms=1)
+    assert cli("mirror", "status", "--json").json["syncs"][0]["state"] == "stopped"
+    ended = cli("runs", "resume", "last")
+    assert ended.code == 0, ended.err
+    assert "40 conversations" in ended.out
+    assert fetched() <= 42
+    assert cli("mirror", "backfill", "--resume", "last", "--workers", "3").code == 2
