@@ -205,6 +205,24 @@ def test_threads_that_could_not_be_fetched_leave_their_window_unproved(
         assert at in store.knowledge(Depth.ROW).members
 
 
+def test_a_row_of_a_lagging_index_does_not_replace_what_was_read_since(
+    make_intercom_sandbox: MakeSandbox, home: Path
+) -> None:
+    sandbox = make_intercom_sandbox(conversations=30, days=1, **SMALL)
+
+    def age(path: str, _: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
+        """As it was earlier in the second of its last change."""
+        for one in answered["conversations"] if "search" in path else ():
+            one["title"] = "as it was"
+        return answered
+
+    with weather(sandbox, age) as url, Backfill(days=2, settings=settings_of(sandbox, home, url)) as backfill:
+        backfill.run(QUICK)
+        backfill.run(QUICK)
+    with mirror_of(sandbox, home) as store:
+        assert differences(store, everything(sandbox.url, sandbox.token)) == []
+
+
 def test_conversations_that_vanish_meanwhile_are_marked_and_stop_nothing(
     make_intercom_sandbox: MakeSandbox, home: Path
 ) -> None:
