@@ -34,6 +34,12 @@ __all__ = ["Runs", "StoredRun"]
 DAY = 86_400.0
 FINISHED = frozenset({RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS})
 FORMATS = ("csv", "jsonl", "markdown")
+_READERS = {
+    "backfill": "go on with it by Backfill().resume(run_id); there is nothing else to do with it.",
+    "incremental": "begin another sync, which does the rest.",
+    "repair": "begin another repair, which finds what is still short.",
+}
+"""Kinds of runs that only read into the mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +201,8 @@ class Runs:
 
     def _updater_of(self, record: RunRecord) -> IntercomBulkUpdater:
         """The updater as it was made, from the record's parameters. Raises `UsageError` where that cannot be done."""
+        if record.kind in _READERS:
+            raise UsageError(f"Run {record.run_id} changed nothing in Intercom: {_READERS[record.kind]}")
         name = str(record.parameters.get("updater") or "")
         made_with = dict(record.parameters.get("made_with") or {})
         cls = _class_named(name, record.run_id)
