@@ -85,10 +85,10 @@ def _told(checked: Sequence[Checked], screen: Screen) -> int:
     """The windows that differ, and the totals."""
     wrong = [one for one in checked if not one.is_well]
     if wrong:
-        head = ("CREATED FROM", "TO", "HERE", "INTERCOM", "MISSING", "EXTRA", "UNREAD", "HOLE")
+        head = ("CREATED FROM", "TO", "HERE", "THERE", "MISSING", "EXTRA", "UNREAD", "HOLE")
         screen.show(*table(head, [_row(one) for one in wrong[:SHOWN]]))
         if len(wrong) > SHOWN:
-            screen.show(f"and {len(wrong) - SHOWN:,} more windows")
+            screen.show(f"and {len(wrong) - SHOWN:,} more")
         screen.show("")
     total = _totals(checked)
     screen.show(*wrapped(_sentence(total, len(checked), len(wrong)), rest="  "))
