@@ -41,7 +41,7 @@ LANES = 16
 """Windows in flight, as far as the pace allows."""
 TRIES = 3
 DEADLINE = 300.0
-"""Seconds of reading after which a window is given up: those that it is made of, and all its tries, share them."""
+"""Seconds of reading without one page after which a window is given up, with all the parts that it was split into."""
 DENSE = 300
 """More than this left after its first page: worth another reader, where one is idle."""
 HUGE = 3000
@@ -56,13 +56,26 @@ _ALL = 1 << 40
 
 
 @dataclass(slots=True)
+class _Trouble:
+    """What a window and the parts that it was split into share: seconds of reading, and refusals, since their last
+    page. Lanes that add to it at once may lose a little of it.
+    """
+
+    seconds: float = 0.0
+    refusals: int = 0
+
+    def end(self) -> None:
+        self.seconds, self.refusals = 0.0, 0
+
+
+@dataclass(slots=True)
 class _Walk:
-    """A window that a lane is reading. `foreign`: its cursor is an earlier life's. `heavy`: refusals in a row."""
+    """A window that a lane is reading. `foreign`: its cursor is an earlier life's."""
 
     window: Window
+    trouble: _Trouble
     foreign: bool
     position: int | None = None
-    heavy: int = 0
     cursors: set[str] = field(default_factory=set)
 
 
@@ -102,7 +115,7 @@ class WindowSource:
         self._life, self._named = life, 0
         self._walks: dict[str, _Walk] = {}
         self._failures: dict[int, int] = {}
-        self._spent: dict[int, float] = {}
+        self._troubles: dict[int, _Trouble] = {}
         self._last_page = self._clock.monotonic()
         known = store.windows(sync_id)
         self._lanes = Lanes(known, most=lanes)
@@ -123,13 +136,7 @@ class WindowSource:
         after = replace(part, pages=part.pages + 1)
         if walk is None:
             return Page((), replace(after, done=self._lanes.close_one()))
-        number, began = walk.window.number, self._clock.monotonic()
-        self._spent[number] = self._spent.get(number, 0.0)
-        try:
-            items = self._read_on(part.key, walk)
-        finally:
-            self._spent[number] += self._clock.monotonic() - began
-        return Page(items, replace(after, cursor=str(number)))
+        return Page(self._read_on(part.key, walk), replace(after, cursor=str(walk.window.number)))
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
         """One more lane, where windows wait for one."""
@@ -161,7 +168,8 @@ class WindowSource:
         if len(chosen) > 1:
             (window,) = self._writer.replace_windows(chosen, [Span(chosen[-1].lo, window.hi)])
         begun = self._writer.begin_window(window, at=self._workspace.now())
-        walk = self._walks[lane] = _Walk(begun, foreign=begun.cursor is not None)
+        trouble = self._troubles.setdefault(begun.number, _Trouble())
+        walk = self._walks[lane] = _Walk(begun, trouble, foreign=begun.cursor is not None)
         return walk
 
     def _leave(self, lane: str, *planned: Window, last: bool = False) -> None:
@@ -173,10 +181,11 @@ class WindowSource:
     # -- one page
 
     def _read_on(self, lane: str, walk: _Walk) -> Sequence[Item]:
-        window, asked = walk.window, self._workspace.now()
+        window, asked, began = walk.window, self._workspace.now(), self._clock.monotonic()
         try:
             page = self._reader.read(window.span, window.cursor)
         except TooHeavyError as error:
+            walk.trouble.seconds += self._clock.monotonic() - began
             return self._lighten(lane, walk, error)
         except Rejected:
             if not walk.foreign:
@@ -184,10 +193,12 @@ class WindowSource:
             self._begin_anew(walk)  # a cursor of days ago
             return ()
         except Transient as error:
+            walk.trouble.seconds += self._clock.monotonic() - began
             return self._failed(lane, walk, error)
         self._last_page = self._clock.monotonic()
         walk.position = checked_position(page, walk.position)
-        walk.foreign, walk.heavy = False, 0
+        walk.foreign = False
+        walk.trouble.end()
         self._check_loop(walk, page)
         return self._keep(lane, walk, page, asked)
 
@@ -209,8 +220,6 @@ class WindowSource:
             items = [Item(item_id) for item_id in ids]
         if page.cursor is None:
             return [*items, *self._end(lane, walk)]
-        if self._is_overdue(walk.window):
-            return [*items, *self._failed(lane, walk, TimeoutError(f"it took longer than {DEADLINE:.0f} seconds"))]
         self._share(lane, walk)
         return items
 
@@ -258,39 +267,42 @@ class WindowSource:
         if position is None or not window.lo < position < window.hi:
             return False
         cut, planned = self._writer.cut_window(window, parts_of(Span(position, window.hi), count))
+        self._troubles.update((part.number, walk.trouble) for part in planned)
         self._finish(lane, cut, *planned)
         return True
 
     def _lighten(self, lane: str, walk: _Walk, error: TooHeavyError) -> Sequence[Item]:
         """Smaller pages; where they are as small as they get, shorter windows. A cursor is for pages of one size."""
         window = walk.window
-        if self._is_overdue(window):
+        if walk.trouble.seconds > DEADLINE:
             return self._failed(lane, walk, error)
-        self._rest(walk, error)
+        self._rest(walk.trouble, error)
         if error.at_least and self._is_away():
             return ()
         if self._cut(lane, walk, 2 if error.at_least else 1):
             return ()
         if error.at_least and len(window.span) >= 2 * NARROWEST:
-            self._split(lane, window)
+            self._split(lane, walk)
         elif error.at_least:
             return self._failed(lane, walk, error)
         elif window.cursor is not None:
             self._begin_anew(walk)
         return ()
 
-    def _split(self, lane: str, window: Window) -> None:
-        self._owed.forget(window)
-        halves = self._writer.split_window(window, parts_of(window.span, 2))
-        self._spent.update((half.number, self._spent[window.number]) for half in halves)
+    def _split(self, lane: str, walk: _Walk) -> None:
+        self._owed.forget(walk.window)
+        halves = self._writer.split_window(walk.window, parts_of(walk.window.span, 2))
+        self._troubles.update((half.number, walk.trouble) for half in halves)
         self._leave(lane, *halves)
 
-    def _rest(self, walk: _Walk, error: TooHeavyError) -> None:
+    def _rest(self, trouble: _Trouble, error: TooHeavyError) -> None:
         """Longer each time in a row. Raises what Intercom said where nobody gets an answer any more."""
-        walk.heavy += 1
         if self._clock.monotonic() - self._last_page > OUTAGE and self._is_away():
             raise error.cause
-        self._clock.sleep(min(_LONGEST_REST, 0.1 * 2**walk.heavy))
+        trouble.refusals += 1
+        rest = min(_LONGEST_REST, 0.1 * 2 ** min(trouble.refusals, 10))
+        trouble.seconds += rest
+        self._clock.sleep(rest)
 
     # -- windows that fail
 
@@ -304,7 +316,7 @@ class WindowSource:
         """One of its tries. The last one is a hole: an item of the run that failed, while the others go on."""
         window = replace(walk.window, cursor=None) if isinstance(error, Incomplete) else walk.window
         self._failures[window.number] = self._failures.get(window.number, 0) + 1
-        again = self._failures[window.number] < TRIES and not self._is_overdue(window)
+        again = self._failures[window.number] < TRIES and walk.trouble.seconds <= DEADLINE
         if not again and isinstance(error, (Transient, TooHeavyError)) and self._is_away():
             raise error.cause if isinstance(error, TooHeavyError) else error
         window = self._writer.fail_window(window, str(error), again=again)
@@ -314,9 +326,6 @@ class WindowSource:
             return ()
         self._leave(lane)
         return [Item(f"window {title(window.span)}", fail=("window_failed", f"It could not be read: {error}."))]
-
-    def _is_overdue(self, window: Window) -> bool:
-        return self._spent.get(window.number, 0.0) > DEADLINE
 
     def _is_away(self) -> bool:
         """Whether Intercom answers nothing at all: then no window is at fault."""

@@ -100,7 +100,14 @@ def _calls(site: SandboxProcess) -> int:
 def trial(kills: int, conversations: int, folder: Path, dice: random.Random, *, longest: float = 1.5) -> Verdict:
     """`longest`: seconds that a life may last before it is killed."""
     began = time.monotonic()
-    knobs: dict[str, Any] = {"contacts": 20, "companies": 2, "tickets": 2, "parts": 2, "latency_ms": 60, "search_latency_ms": 150}
+    knobs: dict[str, Any] = {
+        "contacts": 20,
+        "companies": 2,
+        "tickets": 2,
+        "parts": 2,
+        "latency_ms": 60,
+        "search_latency_ms": 150,
+    }
     with SandboxProcess(conversations=conversations, days=DAYS - 1, **knobs) as site:
         faults = [] if _end(_begin(site, folder / "undisturbed")) == 0 else ["the undisturbed backfill failed"]
         undisturbed = _calls(site)
