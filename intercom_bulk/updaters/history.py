@@ -34,12 +34,6 @@ __all__ = ["Runs", "StoredRun"]
 DAY = 86_400.0
 FINISHED = frozenset({RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS})
 FORMATS = ("csv", "jsonl", "markdown")
-_READERS = {
-    "backfill": "go on with it by Backfill().resume(run_id); there is nothing else to do with it.",
-    "incremental": "begin another sync, which does the rest.",
-    "repair": "begin another repair, which finds what is still short.",
-}
-"""Kinds of runs that only read into the mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +195,8 @@ class Runs:
 
     def _updater_of(self, record: RunRecord) -> IntercomBulkUpdater:
         """The updater as it was made, from the record's parameters. Raises `UsageError` where that cannot be done."""
-        if record.kind in _READERS:
-            raise UsageError(f"Run {record.run_id} changed nothing in Intercom: {_READERS[record.kind]}")
+        if record.kind in _OF_THE_MIRROR:
+            raise UsageError(f"Run {record.run_id} is a {record.kind} of the mirror: {_OF_THE_MIRROR[record.kind]}")
         name = str(record.parameters.get("updater") or "")
         made_with = dict(record.parameters.get("made_with") or {})
         cls = _class_named(name, record.run_id)
@@ -230,6 +224,13 @@ class Runs:
             return replace(found, admin_id=admin, home=self._home)
         url = made_with.get("base_url") or (region_url(region) if region else None)
         return replace(Settings.build(base_url=url, admin_id=admin_id), home=self._home)
+
+
+_OF_THE_MIRROR = {
+    "backfill": "go on with it by Backfill().resume(run_id).",
+    "sync": "what it left, the next sync does: IncrementalSync().run().",
+}
+"""Runs that change nothing in Intercom, by kind: what to do with one instead."""
 
 
 def _words(status: Status) -> str:
