@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import contest, load, mirror, overhead, pace, processes
+from bench import backfill, contest, load, mirror, overhead, pace, processes, syncing
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ BENCHES: Sequence[_Bench] = (
     _Bench("pace-300", 26, pace.small_job),
     *(_Bench(one.name, one.seconds, one) for one in processes.SCENARIOS),
     _Bench("mirror-read", 180, mirror.read),
+    _Bench("mirror-sync", 150, syncing.changed),
+    _Bench("mirror-turmoil", 90, syncing.turmoil),
+    _Bench("backfill-rows", 190, backfill.rows),
+    _Bench("backfill-threads", 50, backfill.threads),
     _Bench("overhead-plain", 120, overhead.plain),
     _Bench("overhead-tls", 80, overhead.tls),
     _Bench("contest-plain", 270, contest.plain),

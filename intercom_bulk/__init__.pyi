@@ -30,9 +30,15 @@ from intercom_bulk.errors import (
     UsageError,
 )
 from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
+from intercom_bulk.mirror.picking import Picked
+from intercom_bulk.mirror.repair import Repair
+from intercom_bulk.mirror.report import SyncReport
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.status import BackfillStatus
 from intercom_bulk.mirror.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.syncing import IncrementalSync, SyncRun
+from intercom_bulk.mirror.verify import Checked
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
@@ -84,12 +90,14 @@ __all__ = [
     "Backfill",
     "BackfillStatus",
     "ChangedSince",
+    "Checked",
     "CompanyAttacher",
     "CompanyDeleter",
     "CompanyDetacher",
     "CompanyEditor",
     "CompanyUpdater",
     "Compiled",
+    "ConnectedMirror",
     "ContactArchiver",
     "ContactAttacher",
     "ContactBlocker",
@@ -109,6 +117,7 @@ __all__ = [
     "Expression",
     "Gone",
     "Ids",
+    "IncrementalSync",
     "IntercomBulkError",
     "IntercomBulkUpdater",
     "ItemIdError",
@@ -119,6 +128,7 @@ __all__ = [
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
+    "Picked",
     "PlanFile",
     "Preview",
     "PreviewItem",
@@ -129,6 +139,7 @@ __all__ = [
     "RateLimited",
     "ReadMarker",
     "Rejected",
+    "Repair",
     "Replier",
     "Run",
     "RunBusy",
@@ -150,6 +161,8 @@ __all__ = [
     "StoredRun",
     "Subscriber",
     "Summary",
+    "SyncReport",
+    "SyncRun",
     "TagAssigner",
     "TicketAssigner",
     "TicketAttributeSetter",
@@ -172,6 +185,7 @@ __all__ = [
     "bulk_close_hybrid",
     "bulk_close_maximal",
     "compile_query",
+    "connect_mirror",
     "days_ago",
     "hours_ago",
     "open_mirror",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import intercom_bulk
+from intercom_bulk.cli.screen import Screen, wrapped
 from intercom_bulk.cli.table import STEPS
 from intercom_bulk.errors import UsageError
 from intercom_bulk.settings import Settings, region_url
@@ -154,6 +155,9 @@ def _mirrored(given: argparse.Namespace, resource: str) -> Selection:
         raise UsageError(f"The mirror finds {resource} by SQL only: --from-mirror 'SELECT ...'.")
     mirror = opened(given)
     source = mirror.sql(text, **more) if is_sql else mirror.query(text, **more)
+    known = mirror.check_sync_state()
+    if not known["data_complete"]:
+        Screen(given).say(*wrapped(f"The mirror is {known['state']}: {known['message']}", rest="  "))
     return Selection(f"{resource} of the mirror: {text}", source=source)
 
 

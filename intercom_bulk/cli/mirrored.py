@@ -12,6 +12,7 @@ from intercom_bulk.cli.making import settings
 from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
 from intercom_bulk.errors import SettingsError, Transient, UsageError
 from intercom_bulk.mirror import export as exporting
+from intercom_bulk.mirror.live import connect_mirror
 from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.store import open_mirror
@@ -49,8 +50,8 @@ def opened(given: argparse.Namespace) -> Mirror:
     try:
         told = whose(settings(given))
     except (SettingsError, Transient) as error:
-        known = sorted(path.stem for path in (home / "mirror").glob("*.db"))
-        if url is not None or len(known) != 1:
+        known = sorted(path.stem for path in (home / "mirror").glob("*.db")) if url is None else []
+        if len(known) != 1:
             raise _which(known, error) from error
         if isinstance(error, Transient):
             Screen(given).say(f"Intercom does not answer: this is the mirror of workspace {known[0]}.")
@@ -88,9 +89,13 @@ def status(given: argparse.Namespace) -> int:
 
 def search(given: argparse.Namespace) -> int:
     """The newest conversations with these words, and how far the answer can be trusted."""
-    screen, mirror = Screen(given), opened(given)
-    words = " ".join(given.words) or None
-    found = mirror.search_conversations(words, given.count, given.since, given.until)
+    screen, words = Screen(given), " ".join(given.words) or None
+    asked = (words, given.count, given.since, given.until)
+    if given.wait is None:
+        found = opened(given).search_conversations(*asked)
+    else:
+        with connect_mirror(settings=settings(given)) as mirror:
+            found = mirror.search_conversations(*asked, wait=given.wait.total_seconds())
     screen.show(*(_found(one) for one in found))
     screen.say(*wrapped(f"{found.sync_info['state']}: {found.sync_info['message']}"))
     screen.give(dict(found.items()))

@@ -1,92 +1,32 @@
-"""`mirror backfill`, `sync`, `verify` and `repair`: what the local copy takes from Intercom, by reading alone."""
+"""`mirror sync`, `verify` and `repair`: what the local copy takes from Intercom, by reading alone."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.cli.ending import Exit, code_of
-from intercom_bulk.cli.following import check_reports, follow, report_format
+from intercom_bulk.cli.following import follow
 from intercom_bulk.cli.making import run_options, settings
 from intercom_bulk.cli.mirrored import opened
-from intercom_bulk.cli.records import run_named
-from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
-from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.backfill import Backfill
-from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.cli.screen import Screen, table, when, wrapped
 from intercom_bulk.mirror.repair import Repair
 from intercom_bulk.mirror.schema import SyncState
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.mirror.verify import DAY, Checked
 from intercom_bulk.mirror.verify import verify as verified
-from intercom_bulk.updaters.history import Runs
 from intercom_bulk.workspace import Workspace
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from datetime import datetime
 
     from intercom_bulk.mirror.report import SyncReport
-    from intercom_bulk.mirror.status import BackfillStatus
-    from intercom_bulk.runs.handle import Run
 
-__all__ = ["backfill", "go_on", "repair", "sync", "verify"]
+__all__ = ["repair", "sync", "verify"]
 
 SHOWN = 30
 """Windows that people are shown."""
-
-
-def backfill(given: argparse.Namespace) -> int:
-    """Begin one, or go on with one; to its end."""
-    screen = Screen(given)
-    check_reports(given)
-    if given.until is not None and (given.since is None or given.run_id is not None):
-        raise UsageError("--until is for --since: say from when the backfill is to begin.")
-    depth = Depth.ROW if given.rows_only else Depth.THREAD
-    with Backfill(
-        days=given.days, period=given.period, since=given.since, until=given.until, depth=depth,
-        settings=settings(given),
-    ) as made:  # fmt: skip
-        options = run_options(given)
-        if given.run_id is None:
-            run = made.start(options, parallel_workers=given.workers)
-        else:
-            run = made.resume(run_named(Runs(), given.run_id), options)
-        return _followed(made, run, given, screen)
-
-
-def go_on(given: argparse.Namespace, run_id: str) -> int:
-    """`runs resume`, of a backfill."""
-    screen = Screen(given)
-    check_reports(given)
-    with Backfill(settings=settings(given)) as made:
-        return _followed(made, made.resume(run_id, run_options(given)), given, screen)
-
-
-def _followed(made: Backfill, run: Run, given: argparse.Namespace, screen: Screen) -> int:
-    summary = follow(run, screen, f"Backfill {run.run_id}")
-    told = made.status(run.run_id)
-    screen.show(*wrapped(str(told), rest="  "))
-    screen.show(*(clip(f"  not there: {hole}") for hole in told.holes[:SHOWN]))
-    for path in given.report:
-        Runs().export(run.run_id, path, report_format(path))
-        screen.show(f"Written: {path}")
-    code = code_of(summary)
-    if code is not Exit.DONE:
-        screen.say(f"To go on: intercom-bulk mirror backfill --resume {run.run_id}")
-    screen.give({**_plain(told), "exit": int(code)})
-    return code
-
-
-def _plain(told: BackfillStatus) -> dict[str, Any]:
-    """For programs."""
-    return {**asdict(told), **{name: _iso(getattr(told, name)) for name in ("since", "until")}}
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at is not None else None
 
 
 def sync(given: argparse.Namespace) -> int:
@@ -145,10 +85,10 @@ def _told(checked: Sequence[Checked], screen: Screen) -> int:
     """The windows that differ, and the totals."""
     wrong = [one for one in checked if not one.is_well]
     if wrong:
-        head = ("CREATED FROM", "TO", "HERE", "INTERCOM", "MISSING", "DELETED", "UNREAD")
+        head = ("CREATED FROM", "TO", "HERE", "THERE", "MISSING", "EXTRA", "UNREAD", "HOLE")
         screen.show(*table(head, [_row(one) for one in wrong[:SHOWN]]))
         if len(wrong) > SHOWN:
-            screen.show(f"and {len(wrong) - SHOWN:,} more windows")
+            screen.show(f"and {len(wrong) - SHOWN:,} more")
         screen.show("")
     total = _totals(checked)
     screen.show(*wrapped(_sentence(total, len(checked), len(wrong)), rest="  "))
@@ -177,8 +117,10 @@ def _sentence(total: dict[str, int], windows: int, wrong: int) -> str:
 
 def _row(one: Checked) -> tuple[str, ...]:
     counts = (one.here, one.there, one.missing, one.extra, one.unread)
-    return (when(one.span.lo), when(one.span.hi), *(f"{count:,}" if count else "-" for count in counts))
+    told = [f"{count:,}" if count else "-" for count in counts]
+    return when(one.span.lo), when(one.span.hi), *told, "hole" if one.is_hole else "-"
 
 
 def _as_json(one: Checked) -> dict[str, Any]:
-    return {"start": one.span.lo, "end": one.span.hi, **{name: getattr(one, name) for name in COUNTED}}
+    counts = {name: getattr(one, name) for name in COUNTED}
+    return {"start": one.span.lo, "end": one.span.hi, "hole": one.is_hole, **counts}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["fill"]
 
 LOOKS = frozenset({"status", "search", "sql", "export"})
-"""These ask the mirror alone; the others talk to Intercom, and are in a room of their own."""
+"""These ask the mirror alone."""
 
 
 def fill(parser: Any) -> None:
@@ -26,7 +26,7 @@ def fill(parser: Any) -> None:
 
 def _verb(name: str, own: Callable[[Any], None]) -> Callable[[Any], None]:
     def fill(parser: Any) -> None:
-        room = "mirrored" if name in LOOKS else "mirroring"
+        room = "mirrored" if name in LOOKS else "backfilling" if name == "backfill" else "mirroring"
         parser.set_defaults(run=f"intercom_bulk.cli.{room}:{name}")
         own(parser)
         if name in LOOKS:
@@ -47,7 +47,9 @@ def _backfill(parser: Any) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--rows-only", action="store_true", help="not the messages: 150 conversations a call instead of 1")
     options.add_pace(parser)
-    options.add_record(parser)
+    record = parser.add_argument_group("on record")
+    record.add_argument("--reason", metavar="TEXT", help="why, for the record of the run")
+    options.add_report(record)
 
 
 def _sync(parser: Any) -> None:
@@ -65,6 +67,7 @@ def _search(parser: Any) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="all of them, by their beginnings; '\"a phrase\"'")
     _range(parser)
     parser.add_argument("-n", type=positive, default=20, metavar="N", dest="count", help="the N newest (20)")
+    parser.add_argument("--wait", type=span, metavar="SPAN", help="first fetch what is missing: 30s at most")
 
 
 def _sql(parser: Any) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from intercom_bulk.cli.backfilling import go_on
 from intercom_bulk.cli.confirming import Question, check_answerable, confirm
 from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import check_reports, finish, follow
 from intercom_bulk.cli.making import run_options, settings
-from intercom_bulk.cli.mirroring import go_on
 from intercom_bulk.cli.records import facts, run_named
 from intercom_bulk.cli.screen import Screen, clip
 from intercom_bulk.errors import UsageError

@@ -139,6 +139,9 @@ class _Held(Database):
         self._descriptor = descriptor
 
     def close(self) -> None:
+        # Readers that stay open keep SQLite from doing it: a copy of the one file would lack what is in the log.
+        with contextlib.suppress(LedgerError):
+            self.row("PRAGMA wal_checkpoint(PASSIVE)")
         super().close()
         if self._descriptor >= 0:
             os.close(self._descriptor)

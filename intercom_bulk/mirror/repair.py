@@ -1,8 +1,9 @@
 """Fetch again what `verify` finds short, and only that. A run, of kind "repair".
 
-A window that lacks conversations is halved, by counting, down to where they are missing, and read there. What Intercom
-counts less of than the mirror has is looked up by itself, one by one, before it is marked as deleted. Threads that are
-older than their rows are fetched. A repair that was cut off is not resumed: the next one finds what is still short.
+What was never read to its end is read. A window that lacks conversations is halved, by counting, down to where they are
+missing, and read there. What the mirror has there and Intercom does not show is looked up by itself, one by one, before
+it is marked as deleted. Threads that are older than their rows are fetched. A repair that was cut off is not resumed:
+the next one finds what is still short.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.coverage import Coverage, Span
-from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as
+from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as, mirror_of
 from intercom_bulk.mirror.moments import second_of
 from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
-from intercom_bulk.mirror.syncing import mirror_of
+from intercom_bulk.mirror.schema import SyncKind, WindowState
 from intercom_bulk.mirror.threads import ThreadFetch
-from intercom_bulk.mirror.verify import DAY, Checked, count_there, depth_of, range_of, verify
+from intercom_bulk.mirror.verify import DAY, Checked, count_there, range_of, threads_of, verify
+from intercom_bulk.mirror.whose import whose
 from intercom_bulk.mirror.windows import WindowSource
 from intercom_bulk.runs.model import Item, Page, Slice
 from intercom_bulk.runs.options import RunOptions
@@ -69,7 +70,8 @@ class Repair:
     def store(self) -> MirrorStore:
         """The mirror."""
         if self._store is None:
-            self._store = mirror_of(self._workspace)
+            known = self._workspace.settings
+            self._store = mirror_of(known, whose(known, self._workspace).workspace)
         return self._store
 
     def check(self) -> list[Checked]:
@@ -86,13 +88,9 @@ class Repair:
             return None
         lo, hi = range_of(self.store, self._lo, self._hi)
         short = [span for one in wrong if one.here != one.there for span in self._narrowed(one)]
-        question = {
-            "since": lo,
-            "until": hi,
-            "depth": depth_of(self.store).value,
-            "spans": _plain(short),
-            "unread": _plain(one.span for one in wrong if one.unread),
-        }
+        holes = Coverage.of(one.span for one in wrong if one.is_hole) - self.store.knowledge(Depth.ROW).members
+        threads = Coverage.of(one.span for one in wrong) & threads_of(self.store)
+        question = {"since": lo, "until": hi, "spans": _plain([*short, *holes]), "threads": _plain(threads)}
         return MirrorLaunch(
             workspace=self._workspace,
             kind=SyncKind.REPAIR,
@@ -152,24 +150,21 @@ def _plain(spans: Iterable[Span]) -> list[list[int]]:
 
 def _work(given: Given) -> Work:
     question, sync = given.sync.question, given.sync
-    depth = Depth(question["depth"])
-    spans = [Span(lo, hi) for lo, hi in question["spans"]]
-    given.writer.plan_windows(sync.id, spans)
+    given.writer.plan_windows(sync.id, _spans(question["spans"]))
+    # Rows alone: what is here of rows alone stays so. Which threads are wanted is asked when the rows are here.
     windows = WindowSource(
-        given.workspace, given.store, given.writer, sync.id, depth=depth, meter=given.meter, timeout=given.timeout,
+        given.workspace, given.store, given.writer, sync.id, depth=Depth.ROW, meter=given.meter, timeout=given.timeout,
         life=given.life,
     )  # fmt: skip
-    source = RepairSource(windows, given, spans, [Span(lo, hi) for lo, hi in question["unread"]])
     fetch = ThreadFetch(
-        given.workspace, given.store, given.writer, sync.id, meter=given.meter, timeout=given.timeout,
-        on_settled=windows.settled,
+        given.workspace, given.store, given.writer, sync.id, meter=given.meter, timeout=given.timeout
     )  # fmt: skip
+    source = RepairSource(windows, given, _spans(question["threads"]))
+    return Work(source, fetch, source.end)
 
-    def end(summary: Summary) -> Ending:
-        wanting, state = windows.close(), ended_as(summary)
-        return Ending(SyncState.HOLES if wanting and state is SyncState.COMPLETED else state)
 
-    return Work(source, fetch, end)
+def _spans(said: Iterable[Sequence[int]]) -> list[Span]:
+    return [Span(lo, hi) for lo, hi in said]
 
 
 @dataclass(slots=True)
@@ -180,8 +175,7 @@ class RepairSource:
 
     windows: WindowSource
     given: Given
-    spans: Sequence[Span]
-    unread: Sequence[Span]
+    threads: Sequence[Span]
     _left: list[str] | None = None
     repeatable: bool = False
 
@@ -218,5 +212,13 @@ class RepairSource:
                 WHERE deleted_at IS NULL AND created_at >= ? AND created_at < ? AND seen_at < ?
             """
             yield from (row[0] for row in store.sql(unseen, (span.lo, span.hi, before)).rows)
-        for span in self.unread:
+        for span in self.threads:
             yield from store.threads_unread(span.lo, span.hi, limit=1 << 40)
+
+    def end(self, summary: Summary) -> Ending:
+        """Threads are proved where none is left unread."""
+        store, wanted = self.given.store, Coverage.of(self.threads)
+        stored = store.windows(self.given.sync.id, WindowState.STORED)
+        within = [window for window in stored if wanted.covers(window.lo, window.hi)]
+        self.given.writer.prove_threads(one for one in within if not store.count_unread(one.lo, one.hi))
+        return Ending(ended_as(summary))

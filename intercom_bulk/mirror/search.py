@@ -99,8 +99,8 @@ class Syncer(Protocol):
     def start(self) -> SyncRun:
         """A sync; the one under way, if there is one."""
 
-    def fill(self, gaps: Sequence[Gap]) -> Waited | None:
-        """What is needed to close these gaps; None: it was tried a moment ago."""
+    def fill(self, gaps: Sequence[Gap], depth: Depth) -> Waited | None:
+        """What is needed to close these gaps at this depth; None: it was tried a moment ago."""
 
 
 class Mirror:
@@ -146,7 +146,7 @@ class Mirror:
         depth = Depth.ROW if query is None or not query.strip() else Depth.THREAD
         verdict = self._judge(lo, hi, depth, now)
         if not verdict.data_complete and self._syncer is not None:
-            under_way = self._syncer.fill(verdict.gaps)
+            under_way = self._syncer.fill(verdict.gaps, depth)
             if under_way is not None and wait is not False:
                 under_way.wait(None if wait is True else float(wait))
                 verdict = self._judge(lo, hi, depth, now)

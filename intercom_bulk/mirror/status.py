@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import UnknownRun
 from intercom_bulk.mirror.proofs import Depth
@@ -57,6 +57,12 @@ class BackfillStatus:
     def is_complete(self) -> bool:
         """Whether nothing of the range is missing."""
         return self.state is RunState.COMPLETED
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON has it; times in ISO 8601."""
+        told = asdict(self)
+        times = {name: told[name].isoformat() for name in ("since", "until") if told[name] is not None}
+        return {**told, **times, "holes": list(self.holes)}
 
     def __str__(self) -> str:
         """One line for people."""

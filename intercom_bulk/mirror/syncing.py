@@ -12,6 +12,7 @@ from intercom_bulk.mirror.launch import MirrorLaunch, mirror_of
 from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.report import SyncReport
 from intercom_bulk.mirror.schema import SyncKind
+from intercom_bulk.mirror.whose import whose
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.settings import Settings, checked_sync_strategy, checked_sync_workers
 from intercom_bulk.workspace import Workspace
@@ -177,10 +178,10 @@ class IncrementalSync:
 
     @property
     def store(self) -> MirrorStore:
-        """The mirror of the workspace that the token is of. The first time it takes a request to know which."""
+        """The mirror of the workspace that the token is for. The first time it takes a request to know which."""
         if self._store is None:
-            app = self.workspace.directory.me().get("app") or {}
-            self._store = mirror_of(self.workspace.settings, str(app.get("id_code") or ""))
+            settings = self.workspace.settings
+            self._store = mirror_of(settings, whose(settings, self.workspace).workspace)
         return self._store
 
     def run(self, options: RunOptions | None = None) -> SyncReport:
@@ -207,12 +208,6 @@ class IncrementalSync:
             made = _under_way[store.place] = self._made(store, options or RunOptions())
             made.start()
             return made
-
-    def last_ended(self) -> float | None:
-        """When the last sync of this mirror that this process began was over, in monotonic seconds."""
-        with _starting:
-            known = _under_way.get(self.store.place)
-        return known.ended_at if known is not None else None
 
     def _made(self, store: MirrorStore, options: RunOptions) -> SyncRun:
         wishes = {"full": self._full, "deletions": self._deletions, "strategy": self._strategy}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import SORT_KEY, Search, endpoint, read_page
 from intercom_bulk.errors import Transient, UsageError
-from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.coverage import Coverage, Span
 from intercom_bulk.mirror.proofs import Depth
 
 if TYPE_CHECKING:
@@ -30,19 +30,22 @@ DAY = 86_400
 TIMEOUT = 30.0
 SIDE_BY_SIDE = 8
 """Windows that are counted at once."""
-_ALL = 1 << 40
+MOST = 10_000
+"""Windows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One window. `here` and `there`: conversations created in it, in the mirror and at Intercom. `unread`: of those
-    here, how many lack their thread as it is now, where threads are mirrored; `cut`: how many threads are longer than
-    what Intercom shows of them, which no repair can mend.
+    """One window. `here` and `there`: conversations created in it, in the mirror and at Intercom. `is_hole`: not all of
+    it was ever read to its end. `unread`: of those here, how many lack their thread as it is now, between the first
+    and the last that was read; `cut`: how many threads are longer than what Intercom shows of them, which no repair
+    can mend.
     """
 
     span: Span
     here: int
     there: int
+    is_hole: bool = False
     unread: int = 0
     cut: int = 0
 
@@ -57,7 +60,7 @@ class Checked:
 
     @property
     def is_well(self) -> bool:
-        return self.here == self.there and not self.unread
+        return self.here == self.there and not self.unread and not self.is_hole
 
 
 def verify(
@@ -68,29 +71,33 @@ def verify(
     `width` is that of a window in seconds. Raises `UsageError` where there is nothing to count.
     """
     spans = windows_of(*range_of(store, lo, hi), width=width)
-    depth = depth_of(store)
+    rows, threads = store.knowledge(Depth.ROW).members, threads_of(store)
     pool = ThreadPoolExecutor(SIDE_BY_SIDE, "intercom-bulk-verify")
     try:
         asked = [pool.submit(copy_context().run, count_there, workspace, span) for span in spans]
         for span, there in zip(spans, asked, strict=True):
             found = there.result()
-            yield look(store, span, found, depth)
+            yield _looked(store, span, found, rows, threads)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def look(store: MirrorStore, span: Span, there: int, depth: Depth) -> Checked:
+def _looked(store: MirrorStore, span: Span, there: int, rows: Coverage, threads: Coverage) -> Checked:
     """What the mirror has of a window of which Intercom has so many."""
-    here = store.count_created(span.lo, span.hi)
-    if depth is Depth.ROW:
-        return Checked(span, here, there)
-    unread = len(store.threads_unread(span.lo, span.hi, limit=_ALL))
-    return Checked(span, here, there, unread, len(store.short_threads(span.lo, span.hi, limit=_ALL)))
+    return Checked(
+        span,
+        here=store.count_created(span.lo, span.hi),
+        there=there,
+        is_hole=not rows.covers(span.lo, span.hi),
+        unread=sum(store.count_unread(part.lo, part.hi) for part in threads & Coverage((span,))),
+        cut=store.count_short(span.lo, span.hi),
+    )
 
 
-def depth_of(store: MirrorStore) -> Depth:
-    """Whether threads are mirrored."""
-    return Depth.THREAD if store.knowledge(Depth.THREAD).members else Depth.ROW
+def threads_of(store: MirrorStore) -> Coverage:
+    """From the first to the last second of creation of which threads are mirrored. Elsewhere rows are all there is."""
+    known = store.knowledge(Depth.THREAD).members
+    return Coverage() if known.start is None or known.end is None else Coverage.between(known.start, known.end)
 
 
 def range_of(store: MirrorStore, lo: int | None, hi: int | None) -> tuple[int, int]:
@@ -101,14 +108,16 @@ def range_of(store: MirrorStore, lo: int | None, hi: int | None) -> tuple[int, i
             raise UsageError("The mirror is empty: run a backfill first.")
         return lo, hi
     # What was created after the last sync is no fault of the mirror's.
-    lo, hi = members.start if lo is None else lo, members.end if hi is None else hi
+    lo, hi = members.start if lo is None else lo, members.end if hi is None else min(hi, members.end)
     if hi <= lo:
         raise UsageError("There is no time between since and until that the mirror reaches: check them.")
     return lo, hi
 
 
 def windows_of(lo: int, hi: int, *, width: int = DAY) -> Sequence[Span]:
-    """Days by UTC, as backfills cut them."""
+    """Days by UTC, as backfills cut them. Raises `UsageError` for more than anybody would count."""
+    if (hi - lo) // width > MOST:
+        raise UsageError(f"That would be more than {MOST:,} windows to count: take wider ones, or a shorter time.")
     edges = [lo, *range(lo - lo % width + width, hi, width), hi]
     return [Span(start, end) for start, end in pairwise(edges)]
 

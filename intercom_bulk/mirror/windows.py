@@ -9,19 +9,18 @@ had stored but not yet handed on is found in the mirror by the next one.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import RateLimited, Rejected, SearchLoop, Transient
 from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.lanes import Lanes
 from intercom_bulk.mirror.owed import OwedThreads
 from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.reader import PageReader, TooHeavyError, checked_position
 from intercom_bulk.mirror.schema import WindowState
-from intercom_bulk.mirror.spans import NARROWEST, joinable, parts_of, title
+from intercom_bulk.mirror.spans import NARROWEST, parts_of, title
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
@@ -38,42 +37,57 @@ __all__ = ["LANES", "WindowSource"]
 
 logger = logging.getLogger(__name__)
 
-LANES = 12
+LANES = 16
 """Windows in flight, as far as the pace allows."""
 TRIES = 3
 DEADLINE = 300.0
-"""Seconds of reading that one try of a window may take."""
-SPARSE = 300
-"""Windows are joined while no more conversations than this are expected of them."""
+"""Seconds of reading without one page after which a window is given up, with all the parts that it was split into."""
 DENSE = 300
 """More than this left after its first page: worth another reader, where one is idle."""
 HUGE = 3000
-"""More than this is never left to one try."""
+"""More than this is never left to one try: with a second a page it takes 20 seconds."""
 OUTAGE = 60.0
-"""Seconds without a page from anybody: then Intercom is away, and no window is at fault."""
-FAIR = 4
-"""A window is joined of at most one in so many of those that wait: the last ones are not left to one reader."""
-_WAIT = 0.25
-_AT_ONCE = 50
-_ALL = 1 << 40
-_LONGEST_REST = 20.0
+"""Seconds without a page from anybody: is Intercom away?"""
 UNREAD = "threads"
 """The slice of what earlier lives found and did not fetch."""
+_LONGEST_REST = 20.0
+_AT_ONCE = 50
+_ALL = 1 << 40
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What a window and the parts that it was split into share: seconds of reading, and refusals, since their last
+    page. Lanes that add to it at once may lose a little of it.
+    """
+
+    seconds: float = 0.0
+    refusals: int = 0
+
+    def end(self) -> None:
+        self.seconds, self.refusals = 0.0, 0
 
 
 @dataclass(slots=True)
 class _Walk:
-    """A window that a lane is reading. `spent`: seconds of this try. `foreign`: its cursor is an earlier life's."""
+    """A window that a lane is reading. `foreign`: its cursor is an earlier life's."""
 
     window: Window
-    foreign: bool = False
+    trouble: _Trouble
+    foreign: bool
     position: int | None = None
-    spent: float = 0.0
     cursors: set[str] = field(default_factory=set)
 
 
+class Incomplete(Exception):
+    """Fewer conversations than were counted."""
+
+
 class WindowSource:
-    """The windows of one sync, which are planned already. Thread-safe, as the lanes need it."""
+    """The windows of one sync, which are planned already. Thread-safe, as the lanes need it.
+
+    `life`: of the run, so that no lane is called as one of an earlier life.
+    """
 
     repeatable = False
 
@@ -94,56 +108,39 @@ class WindowSource:
         self._clock = workspace.clock
         self._store = store
         self._writer = writer
-        self._sync_id = sync_id
         self._depth = depth
         self._meter = meter
         self._reader = PageReader(workspace, timeout=timeout)
-        self._most_lanes = lanes
         self._owed = OwedThreads()
-        self._changed = threading.Condition()
+        self._life, self._named = life, 0
         self._walks: dict[str, _Walk] = {}
         self._failures: dict[int, int] = {}
-        self._heavy: dict[str, int] = {}
+        self._troubles: dict[int, _Trouble] = {}
         self._last_page = self._clock.monotonic()
-        self._life = life
-        self._lanes = self._named = 0
         known = store.windows(sync_id)
-        self._pending = deque(window for window in known if window.state is WindowState.PENDING)
-        self._half_read = deque(
-            window for window in known if window.state is WindowState.STORED or (window.pages and window.cursor)
-        )
-        self._found, self._width = 0, 0
-        for window in known:
-            if window.state is WindowState.STORED:
-                self._note_density(window)
+        self._lanes = Lanes(known, most=lanes)
+        self._half_read = deque(one for one in known if one.state is WindowState.STORED or one.cursor is not None)
 
     # -- what the engine asks
 
     def open(self) -> Sequence[Slice]:
         """Lanes for what is pending, and first of all what earlier lives owe."""
         owing = [Slice(UNREAD)] if self._depth is Depth.THREAD and self._half_read else []
-        self._lanes = 0
-        return [*owing, *(self._lane() for _ in range(self._most_lanes))]
+        return [*owing, *(self._lane() for _ in range(self._lanes.open_all()))]
 
     def read(self, part: Slice) -> Page:
         """One page of the window that this lane reads."""
         if part.key == UNREAD:
             return self._read_owed(part)
         walk = self._walks.get(part.key) or self._take(part.key)
+        after = replace(part, pages=part.pages + 1)
         if walk is None:
-            return Page((), replace(part, pages=part.pages + 1, done=self._is_over()))
-        began = self._clock.monotonic()
-        try:
-            items = self._read_on(part.key, walk)
-        finally:
-            walk.spent += self._clock.monotonic() - began
-        after = replace(part, cursor=str(walk.window.number), pages=part.pages + 1)
-        return Page(items, after)
+            return Page((), replace(after, done=self._lanes.close_one()))
+        return Page(self._read_on(part.key, walk), replace(after, cursor=str(walk.window.number)))
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
         """One more lane, where windows wait for one."""
-        with self._changed:
-            return (part, self._lane()) if self._pending and self._lanes < self._most_lanes else None
+        return (part, self._lane()) if self._lanes.open_one() else None
 
     def settled(self, item_id: str) -> None:
         """A thread is stored, or will never be: windows that waited for it alone are proved."""
@@ -153,75 +150,42 @@ class WindowSource:
 
     def close(self) -> int:
         """At the end of a run: prove what is whole after all; how many windows are stored and still want threads."""
-        if self._depth is not Depth.THREAD:
-            return 0
         left = self._owed.take_unsettled()
         whole = [window for window in left if not self._store.threads_unread(window.lo, window.hi, limit=1)]
         if whole:
             self._writer.prove_threads(whole)
         return len(left) - len(whole)
 
-    # -- windows and lanes
-
     def _lane(self) -> Slice:
-        self._lanes += 1
         self._named += 1
         return Slice(f"lane {self._life}.{self._named}")
 
-    def _is_over(self) -> bool:
-        """Whether this lane can go: nothing waits, and no window is read whose size nobody knows yet."""
-        with self._changed:
-            if self._pending:
-                return False
-            if any(not walk.window.pages for walk in self._walks.values()):
-                self._changed.wait(_WAIT)
-                return False
-            self._lanes -= 1
-            return True
-
     def _take(self, lane: str) -> _Walk | None:
-        """The next window, joined with its neighbours where they are sparse."""
-        with self._changed:
-            if not self._pending:
-                return None
-            chosen = [self._pending.popleft() for _ in range(self._joinable())]
-            walk = self._walks[lane] = _Walk(chosen[0])
+        chosen = self._lanes.take(lane)
+        if not chosen:
+            return None
+        window = chosen[0]
         if len(chosen) > 1:
-            (walk.window,) = self._writer.replace_windows(chosen, [Span(chosen[-1].lo, chosen[0].hi)])
-        walk.foreign = walk.window.cursor is not None
-        walk.window = self._writer.begin_window(walk.window, at=self._workspace.now())
+            (window,) = self._writer.replace_windows(chosen, [Span(chosen[-1].lo, window.hi)])
+        begun = self._writer.begin_window(window, at=self._workspace.now())
+        trouble = self._troubles.setdefault(begun.number, _Trouble())
+        walk = self._walks[lane] = _Walk(begun, trouble, foreign=begun.cursor is not None)
         return walk
 
-    def _joinable(self) -> int:
-        """How many of the windows that wait are to be read as one. None that was begun is among them."""
-        untouched = list(takewhile(lambda window: not window.tries, self._pending))
-        if not self._width or not untouched:
-            return 1
-        count = joinable([window.span for window in untouched], self._found / self._width, most=SPARSE)
-        return max(1, min(count, len(self._pending) // FAIR))
-
-    def _note_density(self, window: Window) -> None:
-        self._found += window.stored
-        self._width += window.hi - window.lo
-
     def _leave(self, lane: str, *planned: Window, last: bool = False) -> None:
-        """The lane is free; these wait for one, next of all or last."""
-        with self._changed:
-            del self._walks[lane]
-            if last:
-                self._pending.extend(planned)
-            else:
-                self._pending.extendleft(reversed(planned))
-            self._changed.notify_all()
+        """The lane is free; these wait for one."""
+        self._walks.pop(lane)
+        self._lanes.put(*planned, last=last)
+        self._lanes.sized(lane)
 
     # -- one page
 
     def _read_on(self, lane: str, walk: _Walk) -> Sequence[Item]:
-        window, asked = walk.window, self._workspace.now()
+        window, asked, began = walk.window, self._workspace.now(), self._clock.monotonic()
         try:
             page = self._reader.read(window.span, window.cursor)
-            walk.position = checked_position(page, walk.position)
         except TooHeavyError as error:
+            walk.trouble.seconds += self._clock.monotonic() - began
             return self._lighten(lane, walk, error)
         except Rejected:
             if not walk.foreign:
@@ -229,46 +193,45 @@ class WindowSource:
             self._begin_anew(walk)  # a cursor of days ago
             return ()
         except Transient as error:
+            walk.trouble.seconds += self._clock.monotonic() - began
             return self._failed(lane, walk, error)
         self._last_page = self._clock.monotonic()
-        self._heavy.pop(lane, None)
+        walk.position = checked_position(page, walk.position)
         walk.foreign = False
+        walk.trouble.end()
         self._check_loop(walk, page)
         return self._keep(lane, walk, page, asked)
 
     def _keep(self, lane: str, walk: _Walk, page: RawPage, asked: float) -> Sequence[Item]:
-        cursor = page.cursor if page.items else None
+        rows = [entry for entry in page.items if entry.get("id")]
         # A row is as old as the index, not as the answer: a thread that was read since must not lose against it.
         walk.window, _ = self._writer.save_page(
             walk.window,
-            [entry for entry in page.items if entry.get("id")],
+            rows,
             seen_at=asked - INDEX_LAG,
-            cursor=cursor,
+            cursor=page.cursor,
             expected=page.total,
             counts=self._meter.take(),
         )
-        items = self._wanted(walk.window, page)
-        if cursor is None:
+        items: Sequence[Item] = ()
+        if self._depth is Depth.THREAD:
+            ids = self._store.threads_wanted(rows)
+            self._owed.owe(walk.window, ids)
+            items = [Item(item_id) for item_id in ids]
+        if page.cursor is None:
             return [*items, *self._end(lane, walk)]
-        if walk.spent > DEADLINE:
-            return [*items, *self._failed(lane, walk, TimeoutError(f"it took longer than {DEADLINE:.0f} seconds"))]
         self._share(lane, walk)
         return items
 
-    def _wanted(self, window: Window, page: RawPage) -> list[Item]:
-        if self._depth is not Depth.THREAD:
-            return []
-        ids = self._store.threads_wanted(entry for entry in page.items if entry.get("id"))
-        self._owed.owe(window, ids)
-        return [Item(item_id) for item_id in ids]
-
     def _check_loop(self, walk: _Walk, page: RawPage) -> None:
-        if page.cursor is not None and (page.cursor in walk.cursors or not page.items):
+        if page.cursor is None:
+            return
+        if page.cursor in walk.cursors or not page.items:
             raise SearchLoop(
                 f"conversations/search keeps answering the same page of {title(walk.window.span)}: the backfill cannot"
                 " list every conversation this way."
             )
-        walk.cursors.add(page.cursor or "")
+        walk.cursors.add(page.cursor)
 
     def _end(self, lane: str, walk: _Walk) -> Sequence[Item]:
         """The window was read to its end. What Intercom counts and does not show is a hole."""
@@ -280,25 +243,23 @@ class WindowSource:
         return ()
 
     def _finish(self, lane: str, window: Window, *rest: Window) -> None:
+        """`rest` takes the place of what was not read of it."""
         whole = self._depth is Depth.THREAD and self._owed.read(window)
         self._writer.finish_window(window, depth=Depth.THREAD if whole else Depth.ROW)
-        with self._changed:
-            self._note_density(window)
+        self._lanes.read(window)
         self._leave(lane, *rest)
 
     # -- windows that are too large
 
     def _share(self, lane: str, walk: _Walk) -> None:
         """What is left of a dense window is for several lanes, where some are idle; too much is never left to one."""
-        window = walk.window
-        left = (window.expected or 0) - window.stored
-        with self._changed:
-            self._changed.notify_all()
-            idle = len(self._pending) < self._most_lanes
+        left = (walk.window.expected or 0) - walk.window.stored
         if left > HUGE:
             self._cut(lane, walk, -(-left // HUGE))
-        elif left > DENSE and window.pages == 1 and idle:
+        elif left > DENSE and walk.window.pages == 1 and self._lanes.are_idle:
             self._cut(lane, walk, -(-left // DENSE))
+        else:
+            self._lanes.sized(lane)
 
     def _cut(self, lane: str, walk: _Walk, count: int) -> bool:
         """The window ends before the second of its last row; the rest are so many new ones. Whether that can be."""
@@ -306,32 +267,42 @@ class WindowSource:
         if position is None or not window.lo < position < window.hi:
             return False
         cut, planned = self._writer.cut_window(window, parts_of(Span(position, window.hi), count))
+        self._troubles.update((part.number, walk.trouble) for part in planned)
         self._finish(lane, cut, *planned)
         return True
 
     def _lighten(self, lane: str, walk: _Walk, error: TooHeavyError) -> Sequence[Item]:
         """Smaller pages; where they are as small as they get, shorter windows. A cursor is for pages of one size."""
-        self._rest(lane, error)
         window = walk.window
+        if walk.trouble.seconds > DEADLINE:
+            return self._failed(lane, walk, error)
+        self._rest(walk.trouble, error)
         if error.at_least and self._is_away():
             return ()
         if self._cut(lane, walk, 2 if error.at_least else 1):
             return ()
         if error.at_least and len(window.span) >= 2 * NARROWEST:
-            self._owed.forget(window)
-            self._leave(lane, *self._writer.split_window(window, parts_of(window.span, 2)))
+            self._split(lane, walk)
         elif error.at_least:
             return self._failed(lane, walk, error)
         elif window.cursor is not None:
             self._begin_anew(walk)
         return ()
 
-    def _rest(self, lane: str, error: TooHeavyError) -> None:
-        """Longer each time in a row. Raises the error where nobody gets an answer any more."""
-        self._heavy[lane] = self._heavy.get(lane, 0) + 1
+    def _split(self, lane: str, walk: _Walk) -> None:
+        self._owed.forget(walk.window)
+        halves = self._writer.split_window(walk.window, parts_of(walk.window.span, 2))
+        self._troubles.update((half.number, walk.trouble) for half in halves)
+        self._leave(lane, *halves)
+
+    def _rest(self, trouble: _Trouble, error: TooHeavyError) -> None:
+        """Longer each time in a row. Raises what Intercom said where nobody gets an answer any more."""
         if self._clock.monotonic() - self._last_page > OUTAGE and self._is_away():
             raise error.cause
-        self._clock.sleep(min(_LONGEST_REST, 0.1 * 2 ** self._heavy[lane]))
+        trouble.refusals += 1
+        rest = min(_LONGEST_REST, 0.1 * 2 ** min(trouble.refusals, 10))
+        trouble.seconds += rest
+        self._clock.sleep(rest)
 
     # -- windows that fail
 
@@ -343,17 +314,18 @@ class WindowSource:
 
     def _failed(self, lane: str, walk: _Walk, error: Exception) -> Sequence[Item]:
         """One of its tries. The last one is a hole: an item of the run that failed, while the others go on."""
-        number = walk.window.number
-        self._failures[number] = self._failures.get(number, 0) + 1
-        again = self._failures[number] < TRIES
+        window = replace(walk.window, cursor=None) if isinstance(error, Incomplete) else walk.window
+        self._failures[window.number] = self._failures.get(window.number, 0) + 1
+        again = self._failures[window.number] < TRIES and walk.trouble.seconds <= DEADLINE
         if not again and isinstance(error, (Transient, TooHeavyError)) and self._is_away():
             raise error.cause if isinstance(error, TooHeavyError) else error
-        window = replace(walk.window, cursor=None) if isinstance(error, Incomplete) else walk.window
         window = self._writer.fail_window(window, str(error), again=again)
         logger.warning("window %s: %s%s", title(window.span), error, "; once more" if again else "")
-        self._leave(lane, *([window] if again else []), last=True)
-        told = f"It was tried {TRIES} times: {error}."
-        return [] if again else [Item(f"window {title(window.span)}", fail=("window_failed", told))]
+        if again:
+            self._leave(lane, window, last=True)
+            return ()
+        self._leave(lane)
+        return [Item(f"window {title(window.span)}", fail=("window_failed", f"It could not be read: {error}."))]
 
     def _is_away(self) -> bool:
         """Whether Intercom answers nothing at all: then no window is at fault."""
@@ -369,8 +341,7 @@ class WindowSource:
 
     def _read_owed(self, part: Slice) -> Page:
         """Threads that were listed in windows read before, and are not here."""
-        with self._changed:
-            some = [self._half_read.popleft() for _ in range(min(_AT_ONCE, len(self._half_read)))]
+        some = [self._half_read.popleft() for _ in range(min(_AT_ONCE, len(self._half_read)))]
         items: list[Item] = []
         whole: list[Window] = []
         for window in some:
@@ -382,7 +353,3 @@ class WindowSource:
         if whole:
             self._writer.prove_threads(whole)
         return Page(items, replace(part, pages=part.pages + 1, done=not self._half_read))
-
-
-class Incomplete(Exception):
-    """Fewer conversations than were counted."""

@@ -88,6 +88,7 @@ class Execution:
         self._prepared = False
         self._early: list[Page] = []
         self._ending: RunState | None = None
+        self._over = False
         self._reason: str | None = None
         self._error: Exception | None = None
         self._progress = plan.options.progress
@@ -130,7 +131,8 @@ class Execution:
 
     def stop(self) -> None:
         """Ask the run to end: queued items stay `staged`, those in flight are waited for. Any thread may ask."""
-        self._end(RunState.STOPPED, "stopped on request")
+        if not self._over:
+            self._end(RunState.STOPPED, "stopped on request")
 
     def summary(self) -> Summary:
         """The totals so far, by our own count."""
@@ -237,6 +239,7 @@ class Execution:
         self._workers.close()
         self._plan.gate.set_backlog(self._plan.run_id, None)
         self._tally.end(self._clock.monotonic())
+        self._over = True  # whoever asks for its end from now on is late: all records of it say the same
         self._say_end()
         self._record_end_of([])
         self._tell(last=True)

@@ -20,10 +20,11 @@ RESUMABLE = frozenset({RunState.PAUSED, RunState.STOPPED, RunState.HALTED, RunSt
 class RunRecord:
     """One run. Times are epoch seconds.
 
-    `kind` is "update", "undo", "apply" or "retry"; `parent` the run that an undo or a retry works on. `reason` is the
-    caller's why, `ended` the engine's word for why it stood still. `by` is the admin of the token, `workspace` the
-    workspace's id: a run is not resumed against another one. `parameters` are what the updater was made with and the
-    search keywords, without the token. `cutoff`: only items created up to then belong to the run.
+    `kind` is "update", "undo", "apply" or "retry", or that of a run into the mirror, such as "backfill"; `parent` the
+    run that an undo or a retry works on, or a backfill goes on with. `reason` is the caller's why, `ended` the engine's
+    word for why it stood still. `by` is the admin of the token, `workspace` the workspace's id: a run is not resumed
+    against another one. `parameters` are what the updater was made with and the search keywords, without the token.
+    `cutoff`: only items created up to then belong to the run.
     """
 
     run_id: str

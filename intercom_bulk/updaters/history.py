@@ -198,6 +198,8 @@ class Runs:
 
     def _updater_of(self, record: RunRecord) -> IntercomBulkUpdater:
         """The updater as it was made, from the record's parameters. Raises `UsageError` where that cannot be done."""
+        if record.kind in _OF_THE_MIRROR:
+            raise UsageError(f"Run {record.run_id} is a {record.kind} of the mirror: {_OF_THE_MIRROR[record.kind]}")
         name = str(record.parameters.get("updater") or "")
         made_with = dict(record.parameters.get("made_with") or {})
         cls = _class_named(name, record.run_id)
@@ -225,6 +227,13 @@ class Runs:
             return replace(found, admin_id=admin, home=self._home)
         url = made_with.get("base_url") or (region_url(region) if region else None)
         return replace(Settings.build(base_url=url, admin_id=admin_id), home=self._home)
+
+
+_OF_THE_MIRROR = {
+    "backfill": "go on with it by Backfill().resume(run_id).",
+    "sync": "what it left, the next sync does: IncrementalSync().run().",
+}
+"""Runs that change nothing in Intercom, by kind: what to do with one instead."""
 
 
 def _words(status: Status) -> str:

@@ -35,18 +35,21 @@ def asked(sandbox: Sandbox, method: str, path: str, **more: Any) -> Any:
 
 
 def filled(
-    sandbox: Sandbox, home: Path, *, threads: bool = False, without: frozenset[str] = frozenset()
-) -> MirrorStore:
-    """As a backfill of all that there is would leave it; `without` some that it lost."""
+    sandbox: Sandbox, home: Path, *, threads: bool = False, without: frozenset[str] = frozenset(),
+    within: Span | None = None,
+) -> MirrorStore:  # fmt: skip
+    """As a backfill of all that there is would leave it, or of what was created in a span; `without` what it lost."""
     body = {"query": EVERYTHING, "pagination": {"per_page": 150}}
     found = asked(sandbox, "POST", "conversations/search", json=body)["conversations"]
+    if within is not None:
+        found = [one for one in found if one["created_at"] in within]
     if threads:
         found = [asked(sandbox, "GET", f"conversations/{one['id']}") for one in found]
-    lo = min(one["created_at"] for one in found)
-    hi = max(one["created_at"] for one in found) + 1
+    lo = min(one["created_at"] for one in found) if within is None else within.lo
+    hi = max(one["created_at"] for one in found) + 1 if within is None else within.hi
     store = open_mirror(home, WORKSPACE)
     with store.writing() as writer:
-        sync = writer.begin_sync("filled", SyncKind.BACKFILL, {}, at=hi + 100)
+        sync = writer.begin_sync(f"filled {lo}", SyncKind.BACKFILL, {}, at=hi + 100)
         (window,) = writer.plan_windows(sync.id, [Span(lo, hi)])
         window = writer.begin_window(window, at=hi + 100)
         kept = [one for one in found if one["id"] not in without]

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intercom_bulk.api.pages import RawPage
+from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import SearchLoop, SearchUnordered, Transient
 from intercom_bulk.mirror.changes import ChangeSource, ask_smaller, changed_since
+from intercom_bulk.mirror.listing import Listing
+from intercom_bulk.mirror.meter import Meter
+from intercom_bulk.mirror.proofs import Axis, Depth
+from intercom_bulk.mirror.schema import SyncKind, SyncState
+from intercom_bulk.mirror.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.writer import Deleted, MirrorWriter
 from intercom_bulk.sandbox import SandboxOptions
 from tests.mirror.made import T, conversation
 from tests.mirror.world import World
+from tests.runs.machine import OpenGate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +32,8 @@ LAG = 5
 Event = tuple[str, int, int]
 events = st.lists(
     st.tuples(st.sampled_from(["create", "change", "change", "change", "wait"]), st.integers(0, 50), st.integers(0, 3)),
-    max_size=60,
+    min_size=4,
+    max_size=40,
 )
 
 
@@ -41,7 +50,7 @@ class Script:
 
     def run_out(self) -> None:
         while self._events:
-            self.go_on()
+            self._do(*self._events.pop(0))
 
     def _do(self, what: str, which: int, seconds: int) -> None:
         if what == "create":
@@ -74,7 +83,7 @@ def walk(world: World, floor: int) -> Reader:
     return reader
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     before=events, during=events, floor=st.integers(0, 8), per_page=st.integers(1, 6), at_once=st.integers(0, 4),
     inclusive=st.booleans(),
@@ -84,12 +93,80 @@ def test_what_had_changed_before_the_walk_is_met_whatever_happens_meanwhile(
 ) -> None:
     world = World(SandboxOptions(gt_inclusive=inclusive, index_lag=LAG), per_page=per_page)
     Script(world, before, 1).run_out()
+    world.now += LAG + 1  # what happened so far is to be found; of what happens from here on, nobody knows
     known = {str(one.id): one.updated_at for one in world.state.conversations.values()}
     world.between = Script(world, during, at_once).go_on
     begun = int(world.now)
     seen = walk(world, T + floor).seen
     promised = {item_id: at for item_id, at in known.items() if T + floor <= at < begun - LAG}
     assert {item_id for item_id, at in promised.items() if seen.get(item_id, 0) < at} == set()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rounds=st.lists(st.tuples(events, st.integers(0, 3)), min_size=2, max_size=4), per_page=st.integers(1, 6),
+    inclusive=st.booleans(), deleting=st.booleans(),
+)  # fmt: skip
+def test_what_syncs_prove_is_stored_thread_for_thread_and_the_last_one_leaves_nothing_out(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[tuple[list[Event], int]], per_page: int, inclusive: bool,
+    deleting: bool,
+) -> None:  # fmt: skip
+    world = World(SandboxOptions(gt_inclusive=inclusive, index_lag=LAG), per_page=per_page)
+    with open_mirror(tmp_path_factory.mktemp("home"), "sandbox1") as store:
+        floor = T
+        for number, (happens, at_once) in enumerate(rounds):
+            script = Script(world, happens, at_once)
+            script.go_on()
+            world.now += LAG + 1
+            world.between = script.go_on
+            # No overlap: what each of them proves is where the next one begins.
+            floor = sync(world, store, f"sync {number}", floor, script) or floor
+            stored = store.versions({item_id for item_id, _ in world.log})
+            behind = {(item_id, at) for item_id, at in world.log if at < floor and stored.get(item_id, 0) < at}
+            assert {one for one in behind if world.thread(one[0]) is not None} == set()
+            script.run_out()
+            if deleting:
+                world.delete(number)
+        world.between = lambda: None
+        world.now += LAG + 1
+        sync(world, store, "last", floor, None)
+        assert {one: store.document(one) for one in world.threads()} == world.threads()
+        assert store.total() == len(world.threads())
+
+
+def sync(world: World, store: MirrorStore, sync_id: str, floor: int, script: Script | None) -> int | None:
+    """One sync without an engine, threads after each page; the second up to which it proves that nothing is missing."""
+    with store.writing(lag=LAG) as writer:
+        begun = writer.begin_sync(sync_id, SyncKind.INCREMENTAL, {}, at=world.now)
+        meter = Meter(OpenGate(), SYSTEM, began=0.0, counted=(0, 0))
+        proved = store.covered(Axis.UPDATED)
+        listing = Listing(store, writer, sync_id, depth=Depth.THREAD, proved=proved, meter=meter, lag=LAG)
+        source = ChangeSource(world.ask, listing.keep, floor, lambda: world.now)
+        fetched: set[str] = set()
+        (part,) = source.open()
+        while not part.done:
+            page = source.read(part)
+            part = page.after
+            for item in page.items:
+                if item.id not in fetched:
+                    fetched.add(item.id)
+                    fetch(world, writer, sync_id, item.id, script)
+        writer.mark_deleted([Deleted(*one) for one in world.state.deleted], seen_at=world.now)
+        listing.tell_missed()
+        assert begun.started_at <= world.now
+        proof = writer.finish_sync(sync_id, SyncState.COMPLETED, at=world.now, read_down_to=floor, depth=Depth.THREAD)
+    assert store.sync(sync_id).counts.missed == 0
+    return proof.span.hi if proof is not None else None
+
+
+def fetch(world: World, writer: MirrorWriter, sync_id: str, item_id: str, script: Script | None) -> None:
+    asked, thread = world.now, world.thread(item_id)
+    if thread is None:
+        writer.mark_deleted([Deleted(item_id, int(asked))], seen_at=asked)
+    else:
+        writer.save_threads(sync_id, [thread], seen_at=asked)
+    if script is not None:
+        script.go_on()
 
 
 def test_a_conversation_that_moves_while_the_list_is_read_is_met_where_it_went() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from intercom_bulk import Runs, RunState, Settings
 from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.repair import Repair, narrowed
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.filling import asked, filled
@@ -88,6 +89,26 @@ def test_what_is_well_is_left_alone(sandbox: Sandbox, home: Path) -> None:
     with repair(sandbox, store) as made:
         assert made.run() is None
     assert [sync.kind for sync in store.syncs()] == ["backfill"]
+
+
+def test_a_hole_is_read_and_what_is_of_rows_alone_stays_so(sandbox: Sandbox, home: Path) -> None:
+    items = by_age(sandbox)
+    edges = [items[0]["created_at"], *(items[n]["created_at"] for n in (15, 30, 45)), items[-1]["created_at"] + 1]
+    lost = items[3]["id"]
+    filled(sandbox, home, within=Span(edges[0], edges[1]), without=frozenset({lost}))
+    filled(sandbox, home, within=Span(edges[1], edges[2]), threads=True)
+    store = filled(sandbox, home, within=Span(edges[3], edges[4]), threads=True)
+    with repair(sandbox, store) as made:
+        assert any(one.is_hole for one in made.check())
+        made.run()
+        assert all(one.is_well for one in made.check())
+    assert store.total() == 60
+    rows, threads = (store.knowledge(depth).members for depth in Depth)
+    assert rows.covers(edges[0], edges[4])
+    assert threads.covers(edges[1], edges[4])
+    document = store.document(lost)
+    assert document is not None
+    assert "conversation_parts" not in document
 
 
 def test_a_large_window_is_halved_to_where_it_is_short(sandbox: Sandbox, home: Path) -> None:

@@ -517,3 +517,15 @@ def test_documents_are_not_changed(store: MirrorStore) -> None:
     kept = copy.deepcopy(document)
     save(store, document)
     assert document == kept
+
+
+def test_a_copy_of_the_file_alone_has_all_that_was_written_while_somebody_reads(tmp_path: Path) -> None:
+    with open_mirror(tmp_path, "abc") as store:
+        assert store.total() == 0
+        with store.writing() as writer:
+            writer.save_conversations([conversation(str(n + 1)) for n in range(50)], seen_at=T)
+        copied = tmp_path / "elsewhere" / "mirror" / "abc.db"
+        copied.parent.mkdir(parents=True)
+        copied.write_bytes((tmp_path / "mirror" / "abc.db").read_bytes())
+        with open_mirror(tmp_path / "elsewhere", "abc") as copy:
+            assert copy.total() == 50

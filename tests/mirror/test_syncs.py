@@ -15,6 +15,7 @@ from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.settings import Settings
 from intercom_bulk.testing import make_intercom_sandbox
+from intercom_bulk.updaters.history import Runs
 from tests.mirror.living import aged, filled, settings_of, truth
 
 if TYPE_CHECKING:
@@ -280,6 +281,8 @@ def test_a_sync_that_is_stopped_proves_nothing_and_the_next_one_does_the_rest(ma
     report = run.result()
     assert (report.state, report.in_step_to) == (SyncState.STOPPED, None)
     assert report.threads < 40
+    with pytest.raises(UsageError, match="the next sync does"):
+        Runs(place.sync.workspace.settings).resume(run.run_id)
     place.sandbox.set(latency_ms=0)
     rest = place.sync.run()
     assert (rest.threads, rest.is_complete) == (40 - report.threads, True)

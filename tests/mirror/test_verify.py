@@ -73,7 +73,7 @@ def test_what_is_lost_deleted_or_unread_shows_in_its_window(sandbox: Sandbox, wo
         body = {"query": {"field": "id", "operator": "=", "value": changed["id"]}}
         rows = asked(sandbox, "POST", "conversations/search", json=body)["conversations"]
         writer.save_conversations(rows, seen_at=changed["created_at"])
-    checked = list(verify(workspace, store, width=3600))
+    checked = list(verify(workspace, store, width=6 * 3600))
     missing, extra, unread = (
         [one.span for one in checked if getattr(one, what)] for what in ("missing", "extra", "unread")
     )
@@ -98,3 +98,5 @@ def test_a_range_the_wrong_way_round_is_refused(sandbox: Sandbox, workspace: Wor
     store = filled(sandbox, home)
     with pytest.raises(UsageError, match="no time between"):
         list(verify(workspace, store, 20, 10))
+    with pytest.raises(UsageError, match="take wider ones"):
+        list(verify(workspace, store, width=1))

@@ -31,12 +31,15 @@ class World:
     between: Callable[[], None] = lambda: None
     state: Workspace = field(init=False)
     made: list[int] = field(default_factory=list)
+    log: list[tuple[str, int]] = field(default_factory=list)
+    """Every conversation that appeared or changed, and in which second."""
 
     def __post_init__(self) -> None:
-        self.state = Workspace(self.options.with_knobs(conversations=0, contacts=3, companies=0, tickets=0))
+        self.state = Workspace(self.options.with_knobs(conversations=0, parts=0, contacts=3, companies=0, tickets=0))
 
     def create(self) -> None:
         self.made.append(self.state.add_conversation(self.now).id)
+        self.log.append((str(self.made[-1]), int(self.now)))
 
     def change(self, which: int) -> None:
         """The `which`-th of those that are there gets a note, if there are any."""
@@ -46,6 +49,7 @@ class World:
         one: Conversation = known[which % len(known)]
         self.state.changing(one, self.now)
         one.updated_at = int(self.now)
+        self.log.append((str(one.id), one.updated_at))
         self.state.append(one, Part(self.state.part_id(), "note", int(self.now), "admin", "780", "Hm", None, one.state))
 
     def delete(self, which: int) -> None:
