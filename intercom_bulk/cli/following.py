@@ -90,7 +90,7 @@ def _draw(run: UnderWay[Any], drawn: Any) -> None:
 
 
 @contextmanager
-def _ended_with(run: Run) -> Iterator[None]:
+def _ended_with(run: UnderWay[Any]) -> Iterator[None]:
     """Whatever goes wrong with the watching: a run that nobody watches any more is not left to itself."""
     try:
         yield
