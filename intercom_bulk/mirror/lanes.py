@@ -70,7 +70,7 @@ class Lanes:
             return [self._pending.popleft() for _ in range(self._joinable())]
 
     def sized(self, lane: str) -> None:
-        """What the lane reads is known to its size: no lane has to wait for a part of it."""
+        """What the lane reads is known to its size: no other has to wait for a part of it."""
         with self._changed:
             self._unsized.discard(lane)
             self._changed.notify_all()

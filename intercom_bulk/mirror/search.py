@@ -16,7 +16,7 @@ from intercom_bulk.mirror.picking import by_query, by_sql
 from intercom_bulk.mirror.proofs import Depth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from datetime import tzinfo
 
     from intercom_bulk.api.language.expression import Expression
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.coverage import Coverage
     from intercom_bulk.mirror.freshness import Freshness, Gap
     from intercom_bulk.mirror.picking import Picked
+    from intercom_bulk.mirror.report import SyncReport
     from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncing import SyncRun
 
 __all__ = ["Found", "Mirror", "Moment", "Waited", "sync_info"]
 
@@ -93,10 +93,22 @@ class Waited(Protocol):
         """Until it is over, at most `timeout` seconds; whether it is."""
 
 
+class Started(Waited, Protocol):
+    """A sync under way, or over; it can be awaited."""
+
+    def result(self, timeout: float | None = None) -> SyncReport:
+        """Wait for the end; what came of it. Raises what made it impossible, and `TimeoutError`."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def __await__(self) -> Generator[Any, None, SyncReport]: ...
+
+
 class Syncer(Protocol):
     """The way to Intercom. Neither call blocks: what is to be done is done in a thread."""
 
-    def start(self) -> SyncRun:
+    def start(self) -> Started:
         """A sync; the one under way, if there is one."""
 
     def fill(self, gaps: Sequence[Gap], depth: Depth) -> Waited | None:
@@ -116,7 +128,7 @@ class Mirror:
         self._clock = clock
         self._syncer = syncer
 
-    def sync(self) -> SyncRun:
+    def sync(self) -> Started:
         """Bring the mirror in step with its workspace: `mirror.sync().result()`, or `await mirror.sync()`.
 
         It goes on in a thread of its own, whether or not anybody waits. One at a time: where one is under way, it is

@@ -127,7 +127,7 @@ class SyncRun:
         return None
 
     def _theirs(self, busy: RunBusy) -> SyncReport:
-        last = next(iter(self._store.syncs(1)), None)
+        last = next((sync for sync in self._store.syncs(5) if sync.kind is not SyncKind.DELETIONS), None)
         if last is None:
             raise busy
         return SyncReport.of(last)

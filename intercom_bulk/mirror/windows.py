@@ -43,7 +43,7 @@ TRIES = 3
 DEADLINE = 300.0
 """Seconds of reading without one page after which a window is given up, with all the parts that it was split into."""
 DENSE = 300
-"""More than this left after its first page: worth another reader, where one is idle."""
+"""More than this left: worth another reader, where one is idle."""
 HUGE = 3000
 """More than this is never left to one try: with a second a page it takes 20 seconds."""
 OUTAGE = 60.0
@@ -255,11 +255,11 @@ class WindowSource:
         """What is left of a dense window is for several lanes, where some are idle; too much is never left to one."""
         left = (walk.window.expected or 0) - walk.window.stored
         if left > HUGE:
-            self._cut(lane, walk, -(-left // HUGE))
-        elif left > DENSE and walk.window.pages == 1 and self._lanes.are_idle:
-            self._cut(lane, walk, -(-left // DENSE))
+            is_cut = self._cut(lane, walk, -(-left // HUGE))
         else:
-            self._lanes.sized(lane)
+            is_cut = left > DENSE and self._lanes.are_idle and self._cut(lane, walk, -(-left // DENSE))
+        if not is_cut and (left <= DENSE or self._lanes.are_idle):
+            self._lanes.sized(lane)  # nobody needs to wait for a part of it
 
     def _cut(self, lane: str, walk: _Walk, count: int) -> bool:
         """The window ends before the second of its last row; the rest are so many new ones. Whether that can be."""

@@ -231,6 +231,7 @@ class Runs:
 
 _OF_THE_MIRROR = {
     "backfill": "go on with it by Backfill().resume(run_id).",
+    "repair": "another one finds what is still short: Repair().run().",
     "sync": "what it left, the next sync does: IncrementalSync().run().",
 }
 """Runs that change nothing in Intercom, by kind: what to do with one instead."""

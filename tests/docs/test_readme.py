@@ -208,8 +208,11 @@ def test_each_variable_of_the_example_file_is_explained_and_arrives() -> None:
         "INTERCOM_REGION": "eu",
         "INTERCOM_BASE_URL": "https://example.com/v",
         "INTERCOM_API_VERSION": "2.15",
+        "INTERCOM_SYNC_WORKERS": "20",
+        "INTERCOM_SYNC_STRATEGY": "contacts",
     }
     settings = Settings.build(env=given)
+    assert (settings.sync_workers, settings.sync_strategy) == (20, "contacts")
     assert (settings.access_token, settings.admin_id, settings.inbox_id) == ("12345678",) * 3
     assert (settings.base_url, settings.api_version) == ("https://example.com/v", "2.15")
     assert settings.home.name == "12345678"

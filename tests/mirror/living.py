@@ -10,7 +10,7 @@ from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.sandbox import threads
-from intercom_bulk.settings import Settings
+from intercom_bulk.settings import LedgerUrl, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["aged", "filled", "settings_of", "truth"]
 
 
-def settings_of(sandbox: Sandbox, home: Path) -> Settings:
-    return replace(Settings.build(**sandbox.settings_kwargs(), env={}), home=home)
+def settings_of(sandbox: Sandbox, home: Path, url: str | None = None) -> Settings:
+    known = LedgerUrl(url) if url is not None else None
+    return replace(Settings.build(**sandbox.settings_kwargs(), env={}), home=home, ledger_url=known)
 
 
 def truth(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
@@ -38,13 +39,13 @@ def aged(sandbox: Sandbox, seconds: int = 86_400) -> None:
         one.updated_at -= seconds
 
 
-def filled(sandbox: Sandbox, home: Path, *, depth: Depth = Depth.THREAD, lag: int = 60) -> MirrorStore:
+def filled(sandbox: Sandbox, home: Path, *, depth: Depth = Depth.THREAD, url: str | None = None) -> MirrorStore:
     """A mirror that a backfill of everything has left a moment ago, without its calls."""
-    store, now = open_mirror(home, sandbox.options.app_id), sandbox.app.clock.now() - 20
+    store, now = open_mirror(home, sandbox.options.app_id, url=url), sandbox.app.clock.now() - 20
     documents = list(truth(sandbox).values())
     if depth is Depth.ROW:
         documents = [{k: v for k, v in one.items() if k != "conversation_parts"} for one in documents]
-    with store.writing(lag=lag) as writer:
+    with store.writing() as writer:
         writer.begin_sync("backfill", SyncKind.BACKFILL, {}, at=now)
         (window,) = writer.plan_windows("backfill", [Span(0, int(now))])
         window, _ = writer.save_page(writer.begin_window(window, at=now), documents, seen_at=now, cursor=None)

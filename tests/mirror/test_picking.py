@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import ConversationCloser, Mirror, Q, RunOptions, Runs, Status, TagAssigner, days_ago
+from intercom_bulk import (
+    ConversationCloser,
+    ConversationUpdater,
+    Mirror,
+    Q,
+    RunOptions,
+    Runs,
+    Status,
+    TagAssigner,
+    days_ago,
+)
 from intercom_bulk.errors import QueryError, UnknownNameError, UsageError
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.filling import asked, filled
@@ -146,6 +156,25 @@ def test_a_run_writes_to_what_was_picked_and_leaves_alone_what_has_changed_since
     (left,) = Runs().outcomes(summary.run_id, Status.SKIPPED)
     assert left.item_id == first
     assert "sync the mirror" in str(left.message)
+
+
+class Plain(ConversationUpdater):
+    """Tells nothing of its items: nobody would look at them for its own sake."""
+
+    def perform_action(self, item_id: str) -> Any:
+        body = {"message_type": "close", "type": "admin", "admin_id": self.admin_id}
+        return self.request("POST", f"conversations/{item_id}/parts", json=body)
+
+
+def test_an_action_of_bare_ids_leaves_alone_what_has_changed_since_too(workspace: Sandbox, tmp_path: Path) -> None:
+    mirror = mirrored(workspace, tmp_path)
+    first = min(workspace.states("conversations"))
+    change(workspace, first)
+    before = workspace.effects()
+    picked = mirror.sql("SELECT id FROM conversation")
+    summary = Plain(**workspace.settings_kwargs()).bulk_process(options=RunOptions(source=picked))
+    assert (summary.success, summary.codes) == (11, {"moved": 1})
+    assert workspace.effects().get(first) == before.get(first)
 
 
 def test_what_has_changed_since_may_be_meant(workspace: Sandbox, tmp_path: Path) -> None:

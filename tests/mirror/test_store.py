@@ -487,6 +487,7 @@ def test_what_a_sync_did_is_counted_over_all_its_lives(store: MirrorStore) -> No
     with store.writing() as writer:
         begin(writer)
         writer.count("s", Counts(calls=3, rate_limited=1, seconds=1.5))
+        writer.save_rows("s", [conversation("1", parts=2)], seen_at=T)
         writer.save_threads("s", [thread("1", "a", "b")], seen_at=T)
         writer.finish_sync("s", SyncState.STOPPED, at=T + 5)
         begin(writer)
@@ -498,7 +499,7 @@ def test_what_a_sync_did_is_counted_over_all_its_lives(store: MirrorStore) -> No
         with pytest.raises(UnknownRun):
             writer.count("nobody", Counts(calls=1))
     known = store.sync("s")
-    assert known.counts == Counts(calls=5, rate_limited=1, added=1, parts=2, missed=1, seconds=1.5)
+    assert known.counts == Counts(calls=5, rate_limited=1, found=1, added=1, parts=2, missed=1, seconds=1.5)
     assert [sync.id for sync in store.syncs()] == ["later", "s"]
     last = store.last_completed_sync()
     assert last is not None

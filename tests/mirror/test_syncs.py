@@ -62,13 +62,15 @@ class People:
 class Place:
     """A sandbox, a mirror that was in step with it a moment ago, and a sync between the two."""
 
-    def __init__(self, sandbox: Sandbox, home: Path, *, depth: Depth = Depth.THREAD, **wishes: Any) -> None:
+    def __init__(
+        self, sandbox: Sandbox, home: Path, *, depth: Depth = Depth.THREAD, url: str | None = None, **wishes: Any
+    ) -> None:
         self.sandbox = sandbox
         aged(sandbox)
         self.people = People(sandbox)
-        self.store = filled(sandbox, home, depth=depth)
+        self.store = filled(sandbox, home, depth=depth, url=url)
         self.ids = list(truth(sandbox))
-        self.sync = IncrementalSync(settings=settings_of(sandbox, home), **wishes)
+        self.sync = IncrementalSync(settings=settings_of(sandbox, home, url), **wishes)
 
     def differing(self) -> list[str]:
         """Of all that are there, those that the mirror has otherwise or not; and those that it has and are not."""
@@ -266,7 +268,7 @@ def test_a_sync_waits_for_one_of_another_process_and_has_its_report(make_place: 
         theirs.finish_sync("theirs", SyncState.COMPLETED, at=2.0)
     assert ours.wait(5)
     assert place.store.sync("theirs").state is SyncState.COMPLETED
-    assert ours.result().state is SyncState.COMPLETED
+    assert ours.result().sync_id != ours.run_id
 
 
 def test_a_sync_that_is_stopped_proves_nothing_and_the_next_one_does_the_rest(make_place: Callable[..., Place]) -> None:
@@ -320,6 +322,19 @@ def test_the_environment_says_how_to_sync() -> None:
     for wrong in ({"INTERCOM_SYNC_WORKERS": "0"}, {"INTERCOM_SYNC_STRATEGY": "best"}):
         with pytest.raises(SettingsError, match="INTERCOM_SYNC"):
             Settings.build(access_token="x" * 20, env=wrong)
+
+
+def test_a_mirror_in_a_database_is_kept_in_step_as_a_file_is(
+    make_place: Callable[..., Place], own_database: str
+) -> None:
+    place = make_place(wishes={"url": own_database}, app_id="synced")
+    for item_id in place.ids[:10]:
+        place.people.note(item_id)
+    place.people.delete(place.ids[10])
+    report = place.sync.run()
+    assert (report.threads, report.deleted, report.is_complete) == (10, 1, True)
+    assert place.differing() == []
+    assert place.sync.run().threads == 0
 
 
 # -- proof 3
