@@ -75,7 +75,7 @@ def _do(made: IntercomBulkUpdater, given: argparse.Namespace, screen: Screen) ->
     summary = follow(run, screen, f"{_title(given)}: {selection.label}")
     from intercom_bulk.updaters.history import Runs
 
-    return finish(run, screen, Runs(settings(given)), given.report, summary, has_way_back=made.restores)
+    return finish(run, screen, Runs(settings(given)), given.report, summary)
 
 
 def _exactly(found: Preview, selection: Selection) -> Selection:

@@ -143,6 +143,10 @@ class Runs:
         """A run that takes back what another did, newest first: see `IntercomBulkUpdater.undo`."""
         return (updater or self._updater_of(self._store.record(run_id))).undo(run_id, options=options)
 
+    def check_undo(self, run_id: str) -> None:
+        """Raises `UsageError` where `undo()` would, before it is asked for; sends nothing."""
+        again.check_undo(self._updater_of(self._store.record(run_id)), run_id)
+
     def updater_for(self, plan: PlanHeader, *, irreversible: bool = False) -> IntercomBulkUpdater:
         """The updater that a plan was made with, made again. Raises `UsageError` where that cannot be done."""
         accepted = {"irreversible": True} if irreversible else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -177,3 +178,16 @@ def test_what_is_found_already_done_is_not_counted_into_the_question(cli: Cli) -
     told = cli("close", "--all", typed="n\n").err
     assert "close: 28 conversations?" in told
     assert "12  already are as intended" in told
+
+
+def test_when_it_wakes_is_said_with_the_zone_of_the_clock(cli: Cli) -> None:
+    told = cli("snooze", "--until", "2036-12-24T08:00", "--where", "state:open", typed="n\n").err
+    zone = datetime(2036, 12, 24).astimezone().strftime("%Z")
+    assert f"-> 2036-12-24 08:00 {zone}" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("verb", ["tag", "untag"])
+def test_what_tickets_do_not_tell_is_not_promised_to_come_back(verb: str, cli: Cli) -> None:
+    told = " ".join(cli("preview", "tickets", verb, "vip", "--where", "open:true").out.split())
+    assert "WHAT CANNOT BE UNDONE: all of it, for tickets do not tell their tags" in told
+    assert "It can be undone" not in told

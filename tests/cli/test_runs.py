@@ -108,6 +108,28 @@ def test_what_a_run_did_is_taken_back(cli: Cli, sandbox: Sandbox) -> None:
     assert {item["state"] for item in sandbox.items()} == {"open", "closed"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("delete", "--where", "state:open"),
+        ("convert", "Bug report", "--where", "state:open"),
+        ("contacts", "block", "--where", "role:user"),
+        ("tickets", "tag", "vip", "--where", "open:true"),
+    ],
+    ids=" ".join,
+)
+def test_what_has_no_way_back_promises_none_and_its_undo_is_refused_before_the_question(
+    words: tuple[str, ...], cli: Cli
+) -> None:
+    final = ("--irreversible",) if words[0] != "tickets" else ()
+    done = cli(*words, "--max", 1, "--yes", *final)
+    assert done.code == 0, done.err
+    assert "Run " in done.err
+    assert "to take back" not in done.err
+    asked = cli("runs", "undo", "last", typed="y\n")
+    assert (asked.code, "cannot be undone" in asked.err, "[y/N]" in asked.err) == (2, True, False)
+
+
 def test_nobody_undoes_where_nobody_can_be_asked(cli: Cli) -> None:
     run_id = closed(cli)
     assert cli("runs", "undo", run_id).code == 2

@@ -36,6 +36,7 @@ MOST_SENTENCES = 50
 AND_MORE = "Other side effects."
 _NO_EFFECT = "all of it, for effect() does not tell what each item was before."
 _NO_RESTORE = "all of it, for there is no restore() to bring back what was."
+_NOT_SEEN = "all of it, for Intercom does not tell what any of these items was before."
 
 CONNECTION = frozenset({"base_url", "irreversible", "region"})
 """What a plan does not hold of an updater's arguments: whoever applies it says where, and what is meant."""
@@ -182,9 +183,10 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
     watch, shown = _Watch(updater, arguments), list[PreviewItem]()
-    writes = 0
+    writes = seen = 0
     for outcome, sight in watch.changes():
         writes += sight.writes
+        seen += outcome.after is not None
         if len(shown) < sample:
             shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
     counts, writes = watch.counts, math.ceil(writes / watch.max_batch)
@@ -205,7 +207,7 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
         reads=reads,
         seconds=seconds_needed(writes + reads, budget, share=arguments.options.share),
         limit=budget.limit,
-        irreversible=_irreversible(updater),
+        irreversible=_irreversible(updater) or (_NOT_SEEN if counts["dry_run"] and not seen else None),
         side_effects=dict(watch.side_effects),
     )
 
@@ -269,6 +271,8 @@ def _one_way(updater: IntercomBulkUpdater) -> str | None:
         return updater.irreversible
     if not overrides(updater, "effect"):
         return _NO_EFFECT
+    if updater.not_restored is not None:
+        return f"all of it, for {updater.not_restored}"
     return None if updater.restores else _NO_RESTORE
 
 
