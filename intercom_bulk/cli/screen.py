@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-__all__ = ["WIDTH", "Screen", "clip", "duration", "plain", "printable", "table", "when", "wrapped"]
+__all__ = ["WIDTH", "Screen", "clip", "duration", "plain", "printable", "table", "when", "when_exactly", "wrapped"]
 
 WIDTH = 79
 
@@ -136,6 +136,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def when(at: float | None) -> str:
     """A moment, by the clock on this wall."""
     return "" if not at else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def when_exactly(at: float) -> str:
+    """A moment that somebody else will wait for: with the zone of this clock."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def duration(seconds: float) -> str:

@@ -61,6 +61,8 @@ def test_a_text_may_stand_in_a_file(tmp_path: Path) -> None:
     [
         (values.span, "soon"),
         (values.moment, "yesterday"),
+        (values.moment, "in 12h"),
+        (values.moment, "30"),
         (values.pair, "plan"),
         (values.pair, "=pro"),
         (values.pair, "seats:=twelve"),
