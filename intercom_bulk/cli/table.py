@@ -90,8 +90,8 @@ class StepWord:
 
 _TAG = Argument("tag", "the tag, by name or id; it must exist")
 _BODY = Argument("body", "what it says; HTML as Intercom takes it. @FILE: read it from there", kind="body")
-_UNTIL = Argument("--until", "when it wakes: 2026-12-24, 2026-12-24T08:00, or a span such as 12h, 30d", "snoozed_until", "moment",
-                  metavar="WHEN", required=True)  # fmt: skip
+_UNTIL = Argument("--until", "when it wakes: 2026-12-24, 2026-12-24T08:00, or a span such as 12h, 30d",
+                  "snoozed_until", "moment", metavar="WHEN", required=True)  # fmt: skip
 _PAIRS = Argument("attributes", "NAME=TEXT, or NAME:=JSON for a number, true, false or null", kind="pairs",
                   metavar="NAME=VALUE", required=True)  # fmt: skip
 _MORE_PAIRS = Argument("attributes", "custom attributes: NAME=TEXT, or NAME:=JSON", kind="pairs", metavar="NAME=VALUE")

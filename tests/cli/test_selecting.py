@@ -24,6 +24,30 @@ def test_by_text(cli: Cli) -> None:
     assert cli("close", "--where", "state:open team:Support", "--yes", "--json").json["success"] == 28
 
 
+@pytest.mark.parametrize("words", [("--where", "-tag:vip"), ("--where=-tag:vip",), ("--where", "-(tag:vip)")])
+def test_a_search_may_begin_with_a_minus(words: tuple[str, ...], cli: Cli) -> None:
+    counted = cli("query", "count", "-tag:vip", "--json").json["count"]
+    assert counted > 0
+    assert cli("preview", "close", *words, "-v", "--json").json["matched"] == counted
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("close", "state:open"), "--where state:open?"),
+        (("tag", "vip", "state:open", "updated<30d"), "--where 'state:open updated<30d'?"),
+        (("tag", "vip", "-tag:vip", "--yes"), "--where -tag:vip?"),
+    ],
+)
+def test_a_search_without_its_option_is_told_which(words: tuple[str, ...], meant: str, cli: Cli) -> None:
+    ended = cli(*words)
+    assert (ended.code, f"did you mean {meant}" in ended.err) == (2, True), ended.err
+
+
+def test_what_is_set_is_not_taken_for_a_search(cli: Cli) -> None:
+    assert "did you mean" not in cli("set", "plan=pro", "seats:=3").err
+
+
 def test_by_intercoms_own_json(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "open.json").write_text(json.dumps(OPEN))
     assert cli("preview", "close", "--query", json.dumps(OPEN), "--json").json["count"] == 28
