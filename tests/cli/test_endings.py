@@ -79,6 +79,24 @@ def test_without_a_token_it_says_where_to_put_one(cli: Cli, monkeypatch: pytest.
     assert "intercom-bulk demo" in ended.err
 
 
+def test_an_address_that_came_out_empty_does_not_mean_production(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing leaves this machine
+    monkeypatch.setenv("INTERCOM_BASE_URL", "")
+    ended = cli(*CLOSE)
+    assert (ended.code, "INTERCOM_BASE_URL is set in the environment but empty" in ended.err) == (2, True)
+
+
+def test_an_empty_line_of_the_env_file_is_none(
+    cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing leaves this machine
+    monkeypatch.delenv("INTERCOM_BASE_URL")
+    (tmp_path / ".env").write_text("INTERCOM_BASE_URL=\nINTERCOM_REGION=\nINTERCOM_ADMIN_ID=\n")
+    (tmp_path / ".env").chmod(0o600)
+    assert "api.intercom.io does not answer" in " ".join(cli("doctor").out.split())
+    assert not sandbox.effects()
+
+
 def test_the_region_that_is_typed_wins(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing leaves this machine
     ended = cli("doctor", "--region", "eu")
