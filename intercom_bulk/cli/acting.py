@@ -133,5 +133,5 @@ def _as_json(found: Preview, made: IntercomBulkUpdater) -> dict[str, Any]:
     """The preview, for programs."""
     sample = [{"id": one.id, "name": one.name, "before": one.before, "after": one.after} for one in found.sample]
     names = ("count", "matched", "already", "filtered", "held_out", "failed", "writes", "reads", "seconds", "limit",
-             "irreversible", "side_effects", "reasons")  # fmt: skip
+             "irreversible", "side_effects", "reasons", "left_out", "failures")  # fmt: skip
     return {"workspace": place(made), **{name: getattr(found, name) for name in names}, "sample": sample}

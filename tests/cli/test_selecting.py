@@ -70,6 +70,27 @@ def test_a_list_in_a_csv_and_every_row_is_accounted_for(cli: Cli, sandbox: Sandb
     assert len((tmp_path / "what.csv").read_text("utf-8-sig").splitlines()) == 6
 
 
+def test_the_preview_of_a_list_accounts_for_every_row(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
+    first, *_ = open_ids(sandbox)
+    (tmp_path / "list.csv").write_text("\n".join(["id", first, '""', first, "1.5E+14", "123456789"]))
+    told = cli("preview", "close", "--ids", "list.csv").out
+    for line in (
+        "1  would be changed",
+        "1  rows of the list are blank",
+        "1  rows of the list repeat an id",
+        "1  rows of the list have no usable id",
+        "1  do not exist (any more)",
+        "5  in all",
+    ):
+        assert f"        {line}\n" in told, line
+
+
+def test_the_preview_says_why_something_cannot_be_done(cli: Cli) -> None:
+    told = " ".join(cli("preview", "assign", "--team", "Billing", "--all").out.split())
+    assert "12 cannot be done 12 It is closed, and assigning it would reopen it: --reopen does." in told
+    assert "cannot be done" not in cli("preview", "assign", "--team", "Billing", "--all", "--reopen").out
+
+
 @pytest.mark.parametrize(("name", "form"), [("ids.txt", "{}"), ("ids.jsonl", '{{"id": "{}"}}'), ("ids", "{}")])
 def test_a_list_of_lines(name: str, form: str, cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
     chosen = open_ids(sandbox)[:3]
