@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import report_format
 from intercom_bulk.cli.naming import Words
-from intercom_bulk.cli.screen import Screen, clip, duration, table, when, wrapped
+from intercom_bulk.cli.screen import Screen, clip, duration, plain, table, when, wrapped
 from intercom_bulk.errors import UnknownRun, UsageError
 from intercom_bulk.runs import report as reporting
 from intercom_bulk.runs.model import RunState, Status
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
+    from intercom_bulk.runs.model import Outcome
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.updaters.history import StoredRun
 
@@ -56,14 +57,15 @@ def run_named(runs: Runs, word: str) -> str:
 
 
 def list_runs(given: argparse.Namespace) -> int:
-    """One line a run, newest first; with --json one document a line."""
+    """One line a run, newest first; with --json a list of them."""
     screen, runs = Screen(given), Runs()
     records = runs.list(resumable=True if given.resumable else None)[: given.count]
-    rows = []
+    rows, told = [], []
     for record in records:
         counts = runs.get(record.run_id).counts
-        screen.give(as_json(record, counts))
+        told.append(as_json(record, counts))
         rows.append(_row(record, counts))
+    screen.give(told)
     if not records:
         screen.say("There are no runs that could be gone on with." if given.resumable else "There are no runs yet.")
     elif not screen.as_json:
@@ -101,7 +103,10 @@ def report(given: argparse.Namespace) -> int:
         screen.show(f"Written: {given.output}")
         screen.give({"run_id": run_id, "written": str(given.output)})
         return Exit.DONE
-    stored, form = runs.get(run_id), given.format or ("jsonl" if screen.as_json else "markdown")
+    if screen.as_json and given.format is None:
+        _write_list(runs.outcomes(run_id))
+        return Exit.DONE
+    stored, form = runs.get(run_id), given.format or "markdown"
     if form == "csv":
         reporting.write_csv(stored.record, runs.outcomes(run_id), sys.stdout)
     elif form == "jsonl":
@@ -110,6 +115,16 @@ def report(given: argparse.Namespace) -> int:
         samples = (outcome for outcome in runs.outcomes(run_id) if outcome.code is not None)
         reporting.write_markdown(stored.record, stored.counts, stored.codes, samples, sys.stdout)
     return Exit.DONE
+
+
+def _write_list(outcomes: Iterator[Outcome]) -> None:
+    """One JSON document, of any length: it is never whole in memory."""
+    comma = ""
+    sys.stdout.write("[")
+    for one in outcomes:
+        sys.stdout.write(comma + json.dumps(plain({name: getattr(one, name) for name in OUTCOME})))
+        comma = ", "
+    sys.stdout.write("]\n")
 
 
 def _show_item(runs: Runs, run_id: str, item_id: str, screen: Screen) -> int:

@@ -45,7 +45,7 @@ def test_anything_but_yes_changes_nothing(answer: str, cli: Cli, sandbox: Sandbo
     assert ended.code == 130
     assert "Nothing was changed." in ended.err
     assert sandbox.effects() == {}
-    assert cli("runs", "list", "--json").out == ""
+    assert cli("runs", "list", "--json").json == []
 
 
 @pytest.mark.parametrize("answer", ["y\n", "YES\n"])

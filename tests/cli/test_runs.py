@@ -36,12 +36,13 @@ def test_runs_are_listed_newest_first(cli: Cli) -> None:
     assert told[0].split() == ["RUN", "STATE", "DONE", "FAILED", "WHAT"]
     assert [line.split()[0] for line in told[1:]] == [second, first]
     assert "a trial" in told[2]
-    listed = [json.loads(line) for line in cli("runs", "list", "--json", "-n", 1).out.splitlines()]
+    listed = cli("runs", "list", "--json", "-n", 1).json
     assert [(one["run_id"], one["counts"]["done"]) for one in listed] == [(second, 25)]
 
 
 def test_where_there_are_none_it_says_so(cli: Cli) -> None:
     assert "There are no runs yet." in cli("runs", "list").err
+    assert cli("runs", "list", "--json").json == []
     assert "no runs that could be gone on with" in cli("runs", "list", "--resumable").err
 
 
@@ -165,6 +166,8 @@ def test_a_report_is_written_or_shown(name: str, begins: str, cli: Cli, tmp_path
     written = (tmp_path / name).read_text("utf-8-sig")
     assert written.startswith(begins)
     form = {"csv": "csv", "jsonl": "jsonl", "md": "markdown"}[name.rpartition(".")[2]]
+    items = cli("runs", "report", "last", "--json").json
+    assert [one["status"] for one in items] == ["done"] * 28
     assert cli("runs", "report", "last", "--format", form).out.splitlines() == written.splitlines()
 
 
