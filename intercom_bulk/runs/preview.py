@@ -45,8 +45,9 @@ class Preview:
     `count` items would be changed; `already` are as intended, `filtered` by should_process(), `held_out` by exclude=
     (`reasons` says how many for which), `left_out` are gone or rows of a list that are no items (how many by code),
     `failed` cannot be judged or done (`failures`: how many for which reason); `matched` is all of them. `writes` (one
-    an item) and `reads` are the calls needed, `seconds` they take at the limit as it is now (None: not known). `irreversible`
-    says what cannot be undone and why, None: all of it can. `side_effects`: sentence -> items that it is true of.
+    an item) and `reads` are the calls needed, `seconds` they take at the limit as it is now (None: not known).
+    `irreversible` says what cannot be undone and why, None: all of it can. `side_effects`: sentence -> items that it is
+    true of.
     """
 
     title: str
