@@ -75,7 +75,13 @@ def _do(made: IntercomBulkUpdater, given: argparse.Namespace, screen: Screen) ->
     summary = follow(run, screen, f"{_title(given)}: {selection.label}")
     from intercom_bulk.updaters.history import Runs
 
-    return finish(run, screen, Runs(settings(given)), given.report, summary)
+    runs = Runs(settings(given))
+    if not (summary.known or summary.reason or given.report or given.run_key):
+        runs.forget(run.run_id)
+        screen.show("There is nothing to do.")
+        screen.give({**summary, "total_time": summary.total_time.total_seconds(), "run_id": None, "exit": 0})
+        return 0
+    return finish(run, screen, runs, given.report, summary)
 
 
 def _exactly(found: Preview, selection: Selection) -> Selection:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from intercom_bulk.cli.ending import Declined
 from intercom_bulk.cli.naming import Words
-from intercom_bulk.cli.screen import WIDTH, Screen, clip, duration, wrapped
+from intercom_bulk.cli.screen import WIDTH, Screen, cells, clip, duration, padded, wrapped
 from intercom_bulk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,10 +133,10 @@ def _as_typed(sentence: str) -> str:
 
 def _shown(item: PreviewItem, words: Words) -> list[str]:
     """On one line where there is room, else with the changes below: they are what is agreed to."""
-    name = f"{clip(item.name, NAME_WIDTH):<{NAME_WIDTH}}  " if item.name else ""
+    name = f"{padded(clip(item.name, NAME_WIDTH), NAME_WIDTH)}  " if item.name else ""
     told = words.changes(item.before or {}, item.after or {})
     line = f"  {item.id}  {name}{told}".rstrip()
-    if len(line) <= WIDTH:
+    if cells(line) <= WIDTH:
         return [line]
     return [clip(f"  {item.id}  {item.name or ''}".rstrip()), *wrapped(told, first=" " * 6, rest=" " * 6)]
 

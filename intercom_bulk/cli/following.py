@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.cli.ending import code_of
-from intercom_bulk.cli.progress import Frame, picture
+from intercom_bulk.cli.progress import LEFT_ALONE, Frame, picture
 from intercom_bulk.cli.screen import wrapped
 from intercom_bulk.errors import IntercomBulkError, UsageError
 
@@ -112,6 +112,7 @@ def finish(
     screen.show(*wrapped(str(summary), rest="  "))
     for reason, count in sorted(summary.codes.items(), key=lambda each: -each[1]):
         screen.show(f"{count:>9,}  {reason}")
+    screen.show(*_for_one(runs, run.run_id, summary))
     for path in reports:
         runs.export(run.run_id, path, report_format(path))
         screen.show(f"Written: {path}")
@@ -120,6 +121,17 @@ def finish(
     screen.say(*_next(run.run_id, summary, code, has_way_back=has_way_back))
     screen.give({**summary, "total_time": summary.total_time.total_seconds(), "exit": int(code)})
     return code
+
+
+def _for_one(runs: Runs, run_id: str, summary: Summary) -> list[str]:
+    """The sentence of the most common failure: its code alone says little."""
+    failed = {code: count for code, count in summary.codes.items() if code not in LEFT_ALONE}
+    if not summary.failed or not failed:
+        return []
+    most = max(failed, key=lambda code: failed[code])
+    found = next((one for one in runs.outcomes(run_id, "failed") if one.code == most and one.message), None)
+    said = f"{most}, for one of them: {found.message}" if found is not None else ""
+    return wrapped(said, first=" " * 11, rest=" " * 11)
 
 
 def _has_way_back(runs: Runs, run_id: str) -> bool:

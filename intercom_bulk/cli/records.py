@@ -12,6 +12,7 @@ from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import report_format
 from intercom_bulk.cli.naming import Words
 from intercom_bulk.cli.screen import Screen, clip, duration, plain, table, when, wrapped
+from intercom_bulk.cli.table import typed
 from intercom_bulk.errors import UnknownRun, UsageError
 from intercom_bulk.runs import report as reporting
 from intercom_bulk.runs.model import RunState, Status
@@ -158,10 +159,17 @@ def _items(runs: Runs, run_id: str, given: argparse.Namespace) -> Any:
 
 
 def _row(record: RunRecord, counts: Mapping[Status, int]) -> tuple[str, ...]:
-    what = record.title if record.kind == "update" else f"{record.kind}: {record.title}"
+    what = _called(record) if record.kind == "update" else f"{record.kind}: {_called(record)}"
     why = f" ({record.reason})" if record.reason else f": {chosen}" if (chosen := _chosen(record)) else ""
     done, failed = counts.get(Status.DONE, 0), counts.get(Status.FAILED, 0)
     return record.run_id, _words(record), f"{done:,}", f"{failed:,}", what + why
+
+
+def _called(record: RunRecord) -> str:
+    """As it is typed here; what is done by no command is called by its class."""
+    is_ours = str(record.parameters.get("updater", "")).startswith("intercom_bulk")
+    said = typed(record.title, record.parameters.get("made_with") or {}) if is_ours else None
+    return said or record.title
 
 
 def _words(record: RunRecord) -> str:
@@ -183,7 +191,7 @@ def facts(stored: StoredRun) -> Iterator[str]:
     """How a run stands, in lines."""
     record, counts = stored.record, stored.counts
     of = f" of run {record.parent}" if record.parent else ""
-    yield f"Run {record.run_id}: {record.title} ({record.kind}{of})"
+    yield f"Run {record.run_id}: {_called(record)} ({record.kind}{of})"
     yield f"  state    {_words(record)}" + (f": {record.ended}" if record.ended else "")
     took = duration(max((record.ended_at or record.updated_at) - record.created_at, 0))
     yield f"  started  {when(record.created_at)}; {'so far' if record.state in UNDER_WAY else 'it took'} {took}"

@@ -51,7 +51,7 @@ def resume(given: argparse.Namespace) -> int:
     """In the process that has paused it, where that lives; else here."""
     runs = Runs()
     run_id = run_named(runs, given.run_id)
-    if runs.get(run_id).record.state in {RunState.PAUSED, RunState.PAUSING}:
+    if runs.check_resume(run_id).state in {RunState.PAUSED, RunState.PAUSING}:
         with suppress(UsageError):  # the process that has paused it is no more
             runs.unpause(run_id)
             return _asked(given, run_id, f"Asked to go on. To follow it: intercom-bulk runs watch {run_id}")

@@ -13,6 +13,7 @@ from tests.cli.conftest import Keyboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from intercom_bulk.sandbox import Sandbox
     from tests.cli.conftest import Cli
@@ -135,6 +136,14 @@ def test_where_there_is_nothing_to_do_nobody_is_asked(cli: Cli) -> None:
     assert ended.code == 0
     assert "There is nothing to do." in ended.out
     assert "[y/N]" not in ended.err
+
+
+@pytest.mark.parametrize("words", [("--where", "state:snoozed"), ("--ids", "none.csv")])
+def test_where_nothing_is_found_no_run_is_recorded(words: tuple[str, str], cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_text("id\n")
+    ended = cli("close", *words, "--yes")
+    assert (ended.code, ended.out) == (0, "There is nothing to do.\n"), ended.err
+    assert cli("runs", "list", "--json").json == []
 
 
 DELETE = ("delete", "--where", "state:open")

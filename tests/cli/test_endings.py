@@ -39,6 +39,18 @@ def test_a_run_that_a_guard_halts_is_3(cli: Cli, sandbox: Sandbox) -> None:
     assert "to go on:" in ended.err
 
 
+def test_the_most_common_failure_is_told_in_a_sentence(cli: Cli, sandbox: Sandbox) -> None:
+    sandbox.set(poison_422_ids=tuple(str(item["id"]) for item in sandbox.items())[20:22])
+    told = cli("tag", "vip", "--all", "--yes").out
+    assert ", for one of them: " in told, told
+
+
+def test_names_are_listed_where_none_is_near_and_there_are_few(cli: Cli) -> None:
+    told = cli("assign", "--team", "Xylophone", "--all", "--yes").err
+    assert "'Support'" in told
+    assert "'Billing'" in told
+
+
 def test_a_token_that_is_refused_is_3(cli: Cli, sandbox: Sandbox) -> None:
     sandbox.set(revoked=True)
     ended = cli(*CLOSE, "--json")

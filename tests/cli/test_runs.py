@@ -51,7 +51,7 @@ def test_a_run_is_shown_with_what_was_not_done_and_why(cli: Cli, sandbox: Sandbo
     sandbox.set(poison_422_ids=tuple(poisoned))
     run_id = cli(*CLOSE, "--reason", "the sweep", "--json").json["run_id"]
     told = cli("runs", "show", run_id).out
-    for part in (f"Run {run_id}: ConversationCloser", "26 done, 2 failed", "the sweep", "Ann Archer"):
+    for part in (f"Run {run_id}: close", "26 done, 2 failed", "the sweep", "Ann Archer"):
         assert part in told
     assert {one["item_id"] for one in cli("runs", "show", "last", "--items", "failed", "--json").json["items"]} == set(
         poisoned
@@ -181,6 +181,29 @@ def test_the_report_can_be_asked_for_with_the_run(cli: Cli, tmp_path: Path) -> N
 def test_a_report_that_could_not_be_written_is_refused_before_the_run(name: str, cli: Cli, sandbox: Sandbox) -> None:
     assert cli(*CLOSE, "--report", name).code == 2
     assert sandbox.effects() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (("close", "--where", "state:open"), "close"),
+        (("open", "--where", "state:closed"), "open"),
+        (("tag", "vip", "--all"), "tag"),
+        (("contacts", "tag", "vip", "--all"), "contacts tag"),
+        (("tickets", "tag", "vip", "--all"), "tickets tag"),
+    ],
+)
+def test_a_run_is_called_what_was_typed(words: tuple[str, ...], called: str, cli: Cli) -> None:
+    assert cli(*words, "--max", 1, "--yes").code == 0
+    assert f": {called} (update)" in cli("runs", "show", "last").out
+    (row,) = cli("runs", "list").out.splitlines()[1:]
+    assert f"  {called}: " in row
+
+
+def test_a_run_that_is_over_is_not_gone_on_with_and_nobody_is_asked(cli: Cli) -> None:
+    closed(cli)
+    ended = cli("runs", "resume", "last", typed="y\n")
+    assert (ended.code, "is over (completed)" in ended.err, "[y/N]" in ended.err) == (2, True, False)
 
 
 def test_old_runs_are_forgotten(cli: Cli) -> None:
