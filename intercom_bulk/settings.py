@@ -116,7 +116,10 @@ class Settings:
         env: Mapping[str, str] | None = None,
     ) -> Settings:
         """Arguments first, then the environment, then `.env` in the working directory (never in a parent)."""
-        env = _environment() if env is None else env
+        if env is None:
+            env = _environment()
+            if base_url is None and region is None:
+                _refuse_emptied(os.environ)
         token = access_token if access_token is not None else env.get("INTERCOM_ACCESS_TOKEN")
         chosen = base_url or env.get("INTERCOM_BASE_URL") or region_url(region or env.get("INTERCOM_REGION") or "us")
         url = checked_base_url(chosen)
@@ -219,6 +222,15 @@ def checked_base_url(url: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise SettingsError(f"The base URL must use https (http is accepted for this machine only): {_shown(url)}.")
     return url.strip().rstrip("/")
+
+
+def _refuse_emptied(env: Mapping[str, str]) -> None:
+    """An address that came out empty, of a script's variable for one, must not mean the real workspace."""
+    if not env.get("INTERCOM_BASE_URL", "unset").strip():
+        raise SettingsError(
+            "INTERCOM_BASE_URL is set in the environment but empty: give it the address that is meant, or unset it"
+            " (Intercom itself is asked then)."
+        )
 
 
 def checked_version(version: str) -> str:

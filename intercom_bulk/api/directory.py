@@ -26,6 +26,10 @@ _LISTS = {
 }
 
 
+FEW = 8
+"""Names that are all listed where none of them is near."""
+
+
 class Directory:
     """Reads `/me` and the lists of teams, tags, admins, subscription types, ticket types and states, each at most once.
 
@@ -82,7 +86,8 @@ class Directory:
             raise UnknownNameError(f"There are {len(named)} {said}s named {text!r}: use one of the ids {ids}.")
         names = [_name_of(entry) for entry in entries]
         near = get_close_matches(text, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {len(names)} {said}s."
+        has = f": {', '.join(map(repr, names))}" if 0 < len(names) <= FEW else ""
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {len(names)} {said}s{has}."
         raise UnknownNameError(f"The workspace has no {said} {text[:80]!r}: {hint}")
 
     def knows(self, kind: str) -> bool:

@@ -75,7 +75,13 @@ def _do(made: IntercomBulkUpdater, given: argparse.Namespace, screen: Screen) ->
     summary = follow(run, screen, f"{_title(given)}: {selection.label}")
     from intercom_bulk.updaters.history import Runs
 
-    return finish(run, screen, Runs(settings(given)), given.report, summary, has_way_back=made.restores)
+    runs = Runs(settings(given))
+    if not (summary.known or summary.reason or given.report or given.run_key):
+        runs.forget(run.run_id)
+        screen.show("There is nothing to do.")
+        screen.give({**summary, "total_time": summary.total_time.total_seconds(), "run_id": None, "exit": 0})
+        return 0
+    return finish(run, screen, runs, given.report, summary)
 
 
 def _exactly(found: Preview, selection: Selection) -> Selection:
@@ -133,5 +139,5 @@ def _as_json(found: Preview, made: IntercomBulkUpdater) -> dict[str, Any]:
     """The preview, for programs."""
     sample = [{"id": one.id, "name": one.name, "before": one.before, "after": one.after} for one in found.sample]
     names = ("count", "matched", "already", "filtered", "held_out", "left_out", "failed", "writes", "reads", "seconds",
-             "limit", "irreversible", "side_effects", "reasons")  # fmt: skip
+             "limit", "irreversible", "side_effects", "reasons", "failures")  # fmt: skip
     return {"workspace": place(made), **{name: getattr(found, name) for name in names}, "sample": sample}

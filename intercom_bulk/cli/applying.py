@@ -58,7 +58,7 @@ def apply(given: argparse.Namespace) -> int:
         options=run_options(given),
     )
     summary = follow(run, screen, f"{reader.header.title}: {given.plan}")
-    return finish(run, screen, runs, given.report, summary, has_way_back=made.restores)
+    return finish(run, screen, runs, given.report, summary)
 
 
 def _digest(path: Path) -> str:

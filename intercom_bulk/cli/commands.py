@@ -52,10 +52,19 @@ def _query(parser: Any) -> None:
         parser.branch(words, name, told, _query_verb(name))
 
 
+class _Joined(argparse.Action):
+    """One text, which the shell took apart where nobody quoted it."""
+
+    def __call__(self, _: Any, namespace: Any, values: Any, *__: object) -> None:
+        setattr(namespace, self.dest, " ".join(values))
+
+
 def _query_verb(name: str) -> Callable[[Any], None]:
     def fill(parser: Any) -> None:
         parser.set_defaults(run=f"intercom_bulk.cli.query:{name}")
-        parser.add_argument("where", metavar="TEXT", help="the search: 'state:open team:Support updated<30d'")
+        parser.add_argument(
+            "where", metavar="TEXT", nargs="+", action=_Joined, help="the search: 'state:open team:Support updated<30d'"
+        )
         parser.add_argument("--on", choices=RESOURCES, default=RESOURCES[0], metavar="WHAT",
                             help=f"{', '.join(RESOURCES[:-1])} or {RESOURCES[-1]}")  # fmt: skip
         if name == "sample":

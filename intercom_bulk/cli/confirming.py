@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from intercom_bulk.cli.ending import Declined
 from intercom_bulk.cli.naming import Words
-from intercom_bulk.cli.screen import WIDTH, Screen, clip, duration, wrapped
+from intercom_bulk.cli.screen import WIDTH, Screen, cells, clip, duration, padded, wrapped
 from intercom_bulk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ __all__ = ["Question", "check_answerable", "confirm", "described", "place"]
 
 AS_BY_HAND = "Workflows, SLAs, surveys and webhooks fire for each of them, as if a teammate did it by hand."
 NAME_WIDTH = 26
+MOST_REASONS = 3
+LEFT_OUT = {
+    "blank": "rows of the list are blank",
+    "duplicate": "rows of the list repeat an id",
+    "left_out": "rows of the list are settled already, by their status",
+    "bad_id": "rows of the list have no usable id",
+    "gone": "do not exist (any more)",
+}
 
 
 class Question:
@@ -106,20 +115,28 @@ def _counts(found: Preview) -> Iterator[str]:
         (found.already, "already are as intended: left alone"),
         (found.filtered, "left out by the rules of this operation"),
         *((count, f"held out: {reason}") for reason, count in found.reasons.items()),
-        (found.failed, "cannot be done; the report of the run says why for each"),
+        *((count, LEFT_OUT.get(code, code)) for code, count in found.left_out.items()),
+        (found.failed, "cannot be done"),
     ):
         if count:
             yield clip(f"{count:>9,}  {text}")
+    for sentence, count in sorted(found.failures.items(), key=lambda each: -each[1])[:MOST_REASONS]:
+        yield from wrapped(_as_typed(sentence), first=f"{count:>17,}  ", rest=" " * 19)
     if found.matched != found.count:
         yield f"{found.matched:>9,}  in all"
 
 
+def _as_typed(sentence: str) -> str:
+    """What the library calls `reopen=True` is an option here."""
+    return re.sub(r"\b(\w+)=True\b", lambda found: f"--{found[1].replace('_', '-')}", sentence)
+
+
 def _shown(item: PreviewItem, words: Words) -> list[str]:
     """On one line where there is room, else with the changes below: they are what is agreed to."""
-    name = f"{clip(item.name, NAME_WIDTH):<{NAME_WIDTH}}  " if item.name else ""
+    name = f"{padded(clip(item.name, NAME_WIDTH), NAME_WIDTH)}  " if item.name else ""
     told = words.changes(item.before or {}, item.after or {})
     line = f"  {item.id}  {name}{told}".rstrip()
-    if len(line) <= WIDTH:
+    if cells(line) <= WIDTH:
         return [line]
     return [clip(f"  {item.id}  {item.name or ''}".rstrip()), *wrapped(told, first=" " * 6, rest=" " * 6)]
 

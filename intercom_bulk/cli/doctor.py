@@ -18,7 +18,7 @@ from intercom_bulk.settings import REGIONS, Settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from intercom_bulk.workspace import Workspace
 
@@ -31,6 +31,7 @@ ROOM = 200 * 1024 * 1024
 """Bytes free below which a large run might not find room for its ledger."""
 SCOPES = (
     ("conversations", "GET", "conversations"),
+    ("conversations", "POST", "conversations/search"),
     ("contacts", "GET", "contacts"),
     ("companies", "GET", "companies"),
     ("tickets", "POST", "tickets/search"),
@@ -39,7 +40,7 @@ SCOPES = (
     ("tags", "GET", "tags"),
 )
 """What is read to see what the token may read. What it may write only a write could tell."""
-TICKETS = {"query": {"field": "created_at", "operator": ">", "value": 0}, "pagination": {"per_page": 1}}
+ANY = {"query": {"field": "created_at", "operator": ">", "value": 0}, "pagination": {"per_page": 1}}
 PAGED = frozenset({"conversations", "contacts", "companies"})
 EXTRAS = {"rich": "cli", "shtab": "cli", "orjson": "fast", "uvicorn": "sandbox", "psycopg": "postgres"}
 
@@ -60,12 +61,20 @@ def doctor(given: argparse.Namespace) -> int:
         found.append(finding)
         screen.show(*wrapped(finding.told, first=f"{finding.state:<5}{finding.what:<14}", rest=" " * 19))
     bad = [finding for finding in found if finding.state == BAD]
-    screen.show("", f"{len(bad)} not well." if bad else "All is well.")
+    screen.show("", _whole(found))
     code = Exit.HALTED if bad else Exit.DONE
     screen.give(
         {"findings": [{"state": one.state, "what": one.what, "told": one.told} for one in found], "exit": int(code)}
     )
     return code
+
+
+def _whole(found: Sequence[Finding]) -> str:
+    if bad := sum(finding.state == BAD for finding in found):
+        return f"{bad} not well."
+    if any(finding.state == ODD for finding in found):
+        return f"Look at the lines marked {ODD!r}: what they name may matter to you, the rest is well."
+    return "All is well."
 
 
 def _findings(given: argparse.Namespace) -> Iterator[Finding]:
@@ -108,11 +117,12 @@ def _connection(workspace: Workspace, chosen: Settings) -> Iterator[Finding]:
     me = workspace.directory.me()
     app: dict[str, Any] = me.get("app") or {}
     yield Finding(WELL, "token", f"opens {app.get('name') or app.get('id_code')} as {me.get('name')} ({me.get('id')})")
+    if chosen.admin_id is not None:
+        yield from _admin(workspace, chosen.admin_id)
     yield _region(app, chosen)
     yield Finding(WELL, "version", f"speaks Intercom-Version {chosen.api_version}, whatever the app is set to")
     yield _clock(workspace)
-    for name, method, path in SCOPES:
-        yield _scope(workspace, name, method, path)
+    yield from _scopes(workspace)
     yield _limit(workspace)
 
 
@@ -135,10 +145,35 @@ def _clock(workspace: Workspace) -> Finding:
     return Finding(ODD, "clock", f"is {abs(off):.0f} seconds {way} Intercom's: times that you give are off by that")
 
 
+def _admin(workspace: Workspace, admin_id: str) -> Iterator[Finding]:
+    """Who is acted as. Whether the teammates can be listed is told below."""
+    try:
+        name = workspace.directory.name("admin", admin_id)
+    except IntercomBulkError:
+        return
+    if name is None:
+        told = f"INTERCOM_ADMIN_ID is {admin_id}, and no teammate has that id: leave it out, or give another"
+        yield Finding(BAD, "admin", told)
+    else:
+        yield Finding(WELL, "admin", f"acts as {name} ({admin_id}), by INTERCOM_ADMIN_ID")
+
+
+def _scopes(workspace: Workspace) -> Iterator[Finding]:
+    """One line for each name: what is not well with it, if anything is not."""
+    found: dict[str, Finding] = {}
+    for name, method, path in SCOPES:
+        if found.get(name, _UNSEEN).state == WELL:
+            found[name] = _scope(workspace, name, method, path)
+    yield from found.values()
+
+
+_UNSEEN = Finding(WELL, "", "")
+
+
 def _scope(workspace: Workspace, name: str, method: str, path: str) -> Finding:
     try:
         send = partial(workspace.client.send, method, path)
-        few = {"json": TICKETS} if method == "POST" else {"params": {"per_page": 1}} if name in PAGED else {}
+        few = {"json": ANY} if method == "POST" else {"params": {"per_page": 1}} if name in PAGED else {}
         workspace.reads.call(partial(send, **few), resend=True)
     except Unauthorized:
         return Finding(

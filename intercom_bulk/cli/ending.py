@@ -86,7 +86,7 @@ def ended(command: Callable[[], int], given: argparse.Namespace) -> int:
 def _wrong(error: IntercomBulkError, screen: Screen) -> int:
     code = Exit.USAGE if isinstance(error, _USAGE) else Exit.HALTED
     hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), None)
-    screen.say(f"intercom-bulk: {error}", *([hint] if hint else []))
+    screen.say(*screen.folded(f"intercom-bulk: {error}"), *([hint] if hint else []))
     detail = {"code": error.code, "request_id": error.request_id} if isinstance(error, ApiError) else {}
     screen.give({"error": str(error), "hint": hint, "exit": int(code), **detail})
     return code

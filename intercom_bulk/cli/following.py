@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from intercom_bulk.cli.ending import code_of
-from intercom_bulk.cli.progress import Frame, picture
+from intercom_bulk.cli.progress import LEFT_ALONE, Frame, picture
 from intercom_bulk.cli.screen import wrapped
-from intercom_bulk.errors import UsageError
+from intercom_bulk.errors import IntercomBulkError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -120,19 +120,41 @@ def _asked_to_end() -> Iterator[list[int]]:
 
 
 def finish(
-    run: Run, screen: Screen, runs: Runs, reports: Sequence[Path], summary: Summary, *, has_way_back: bool = True
+    run: Run, screen: Screen, runs: Runs, reports: Sequence[Path], summary: Summary, *, is_undo: bool = False
 ) -> int:
     """The totals, the reports, what can be done next; the exit code."""
     screen.show(*wrapped(str(summary), rest="  "))
     for reason, count in sorted(summary.codes.items(), key=lambda each: -each[1]):
         screen.show(f"{count:>9,}  {reason}")
+    screen.show(*_for_one(runs, run.run_id, summary))
     for path in reports:
         runs.export(run.run_id, path, report_format(path))
         screen.show(f"Written: {path}")
     code = code_of(summary)
+    has_way_back = bool(summary.success) and not is_undo and _has_way_back(runs, run.run_id)
     screen.say(*_next(run.run_id, summary, code, has_way_back=has_way_back))
     screen.give({**summary, "total_time": summary.total_time.total_seconds(), "exit": int(code)})
     return code
+
+
+def _for_one(runs: Runs, run_id: str, summary: Summary) -> list[str]:
+    """The sentence of the most common failure: its code alone says little."""
+    failed = {code: count for code, count in summary.codes.items() if code not in LEFT_ALONE}
+    if not summary.failed or not failed:
+        return []
+    most = max(failed, key=lambda code: failed[code])
+    found = next((one for one in runs.outcomes(run_id, "failed") if one.code == most and one.message), None)
+    said = f"{most}, for one of them: {found.message}" if found is not None else ""
+    return wrapped(said, first=" " * 11, rest=" " * 11)
+
+
+def _has_way_back(runs: Runs, run_id: str) -> bool:
+    """What an undo would say to it."""
+    try:
+        runs.check_undo(run_id)
+    except IntercomBulkError:
+        return False
+    return True
 
 
 def _next(run_id: str, summary: Summary, code: int, *, has_way_back: bool) -> Iterator[str]:
@@ -143,5 +165,5 @@ def _next(run_id: str, summary: Summary, code: int, *, has_way_back: bool) -> It
         yield f"  to try again:  intercom-bulk runs retry {run_id}"
     if summary.unknown and code == 1:
         yield f"  to look at what is in doubt:  intercom-bulk runs show {run_id} --items needs_review"
-    if summary.success and has_way_back:
+    if has_way_back:
         yield f"  to take back:  intercom-bulk runs undo {run_id}"

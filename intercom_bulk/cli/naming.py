@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from intercom_bulk.cli.screen import when
+from intercom_bulk.cli.screen import when_exactly
 from intercom_bulk.errors import IntercomBulkError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Words:
                 return f"[{', '.join(self._name(kind, one) for one in value)}]"
             return self._name(kind, value)
         if field in MOMENTS and isinstance(value, int):
-            return when(value)
+            return when_exactly(value)
         return "none" if value is None else json.dumps(value, default=str, ensure_ascii=False)
 
     def _name(self, kind: str, value: object) -> str:

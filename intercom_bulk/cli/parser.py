@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -40,6 +41,12 @@ LOOKS = {
 FIRST = (*LOOKS, "apply", "query")
 
 
+_FILTER = r"(?:[A-Za-z_][\w.]+(?:[:~^$]|!=|[<>]=?)(?!=))"
+_NOT = re.compile(rf"-(?:\(|{_FILTER})")
+"""How a search begins that begins with a minus; no option does."""
+_SEARCH = re.compile(rf"-?\(?{_FILTER}")
+
+
 class Parser(argparse.ArgumentParser):
     """One command. `fill` adds its arguments when they are first needed."""
 
@@ -50,6 +57,7 @@ class Parser(argparse.ArgumentParser):
         self._fill = fill
         self.branches: dict[str, Parser] = {}
         self.told: dict[str, str] = {}
+        self._words: list[str] = []
 
     def filled(self) -> Parser:
         """The same parser, with its arguments."""
@@ -67,7 +75,12 @@ class Parser(argparse.ArgumentParser):
         return self._actions
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = list(args or ())
         return super(Parser, self.filled()).parse_known_args(args, namespace)
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        """A search may begin with a minus, and is no option for that."""
+        return None if _NOT.match(arg_string) else super()._parse_optional(arg_string)
 
     def format_help(self) -> str:
         return super(Parser, self.filled()).format_help()
@@ -78,6 +91,9 @@ class Parser(argparse.ArgumentParser):
         if wrong is not None and self.branches and wrong[1] not in self.branches:
             near = get_close_matches(wrong[1], self.branches, n=3, cutoff=0.5)
             message = f"there is no {wrong[1]!r}" + (f": did you mean {' or '.join(near)}?" if near else ".")
+        if message.startswith("one of the arguments --where"):
+            search = " ".join(word for word in self._words if _SEARCH.match(word))
+            message += f": did you mean --where {shlex.quote(search)}?" if search else ""
         self.exit(2, f"{self.prog}: {message}\nSee: {self.prog} --help\n")
 
     def branch(self, words: Any, name: str, told: str, fill: Callable[[Parser], None]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.summary import Progress
 
-__all__ = ["Frame", "Picture", "picture"]
+__all__ = ["LEFT_ALONE", "Frame", "Picture", "picture"]
 
 QUIET = 5.0
 """Seconds between two lines where nobody watches: a job without output looks hung."""

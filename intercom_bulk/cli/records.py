@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import report_format
 from intercom_bulk.cli.naming import Words
-from intercom_bulk.cli.screen import Screen, clip, duration, table, when, wrapped
+from intercom_bulk.cli.screen import Screen, clip, duration, plain, table, when, wrapped
+from intercom_bulk.cli.table import typed
 from intercom_bulk.errors import UnknownRun, UsageError
 from intercom_bulk.runs import report as reporting
 from intercom_bulk.runs.model import RunState, Status
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
+    from intercom_bulk.runs.model import Outcome
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.updaters.history import StoredRun
 
@@ -56,14 +58,15 @@ def run_named(runs: Runs, word: str) -> str:
 
 
 def list_runs(given: argparse.Namespace) -> int:
-    """One line a run, newest first; with --json one document a line."""
+    """One line a run, newest first; with --json a list of them."""
     screen, runs = Screen(given), Runs()
     records = runs.list(resumable=True if given.resumable else None)[: given.count]
-    rows = []
+    rows, told = [], []
     for record in records:
         counts = runs.get(record.run_id).counts
-        screen.give(as_json(record, counts))
+        told.append(as_json(record, counts))
         rows.append(_row(record, counts))
+    screen.give(told)
     if not records:
         screen.say("There are no runs that could be gone on with." if given.resumable else "There are no runs yet.")
     elif not screen.as_json:
@@ -101,7 +104,10 @@ def report(given: argparse.Namespace) -> int:
         screen.show(f"Written: {given.output}")
         screen.give({"run_id": run_id, "written": str(given.output)})
         return Exit.DONE
-    stored, form = runs.get(run_id), given.format or ("jsonl" if screen.as_json else "markdown")
+    if screen.as_json and given.format is None:
+        _write_list(runs.outcomes(run_id))
+        return Exit.DONE
+    stored, form = runs.get(run_id), given.format or "markdown"
     if form == "csv":
         reporting.write_csv(stored.record, runs.outcomes(run_id), sys.stdout)
     elif form == "jsonl":
@@ -110,6 +116,16 @@ def report(given: argparse.Namespace) -> int:
         samples = (outcome for outcome in runs.outcomes(run_id) if outcome.code is not None)
         reporting.write_markdown(stored.record, stored.counts, stored.codes, samples, sys.stdout)
     return Exit.DONE
+
+
+def _write_list(outcomes: Iterator[Outcome]) -> None:
+    """One JSON document, of any length: it is never whole in memory."""
+    comma = ""
+    sys.stdout.write("[")
+    for one in outcomes:
+        sys.stdout.write(comma + json.dumps(plain({name: getattr(one, name) for name in OUTCOME})))
+        comma = ", "
+    sys.stdout.write("]\n")
 
 
 def _show_item(runs: Runs, run_id: str, item_id: str, screen: Screen) -> int:
@@ -143,10 +159,17 @@ def _items(runs: Runs, run_id: str, given: argparse.Namespace) -> Any:
 
 
 def _row(record: RunRecord, counts: Mapping[Status, int]) -> tuple[str, ...]:
-    what = record.title if record.kind == "update" else f"{record.kind}: {record.title}"
+    what = _called(record) if record.kind == "update" else f"{record.kind}: {_called(record)}"
     why = f" ({record.reason})" if record.reason else f": {chosen}" if (chosen := _chosen(record)) else ""
     done, failed = counts.get(Status.DONE, 0), counts.get(Status.FAILED, 0)
     return record.run_id, _words(record), f"{done:,}", f"{failed:,}", what + why
+
+
+def _called(record: RunRecord) -> str:
+    """As it is typed here; what is done by no command is called by its class."""
+    is_ours = str(record.parameters.get("updater", "")).startswith("intercom_bulk")
+    said = typed(record.title, record.parameters.get("made_with") or {}) if is_ours else None
+    return said or record.title
 
 
 def _words(record: RunRecord) -> str:
@@ -168,7 +191,7 @@ def facts(stored: StoredRun) -> Iterator[str]:
     """How a run stands, in lines."""
     record, counts = stored.record, stored.counts
     of = f" of run {record.parent}" if record.parent else ""
-    yield f"Run {record.run_id}: {record.title} ({record.kind}{of})"
+    yield f"Run {record.run_id}: {_called(record)} ({record.kind}{of})"
     yield f"  state    {_words(record)}" + (f": {record.ended}" if record.ended else "")
     took = duration(max((record.ended_at or record.updated_at) - record.created_at, 0))
     yield f"  started  {when(record.created_at)}; {'so far' if record.state in UNDER_WAY else 'it took'} {took}"

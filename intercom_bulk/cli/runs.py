@@ -52,7 +52,7 @@ def resume(given: argparse.Namespace) -> int:
     """In the process that has paused it, where that lives; else here."""
     runs = Runs()
     run_id = run_named(runs, given.run_id)
-    if runs.get(run_id).record.state in {RunState.PAUSED, RunState.PAUSING}:
+    if runs.check_resume(run_id).state in {RunState.PAUSED, RunState.PAUSING}:
         with suppress(UsageError):  # the process that has paused it is no more
             runs.unpause(run_id)
             return _asked(given, run_id, f"Asked to go on. To follow it: intercom-bulk runs watch {run_id}")
@@ -87,13 +87,15 @@ def _another(
     is_final = not is_undo and bool((stored.record.parameters.get("made_with") or {}).get("irreversible"))
     check_answerable(screen, given, irreversible=is_final)
     runs = Runs(settings(given))
+    if is_undo:
+        runs.check_undo(run_id)
     if not given.yes:
         screen.say(*(clip(line) for line in facts(stored)), "")
         word = f"{verb.split()[0].lower()} {run_id[-6:]}" if is_final else None
         confirm(screen, given, Question(f"{verb} run {run_id}?", word=word))
     run = start(runs, run_id, run_options(given))
     summary = follow(run, screen, f"{verb} {run_id}")
-    return finish(run, screen, runs, given.report, summary, has_way_back=not is_undo)
+    return finish(run, screen, runs, given.report, summary, is_undo=is_undo)
 
 
 def prune(given: argparse.Namespace) -> int:

@@ -10,7 +10,9 @@ import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
 
 try:
     import termios
@@ -21,7 +23,20 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-__all__ = ["WIDTH", "Screen", "clip", "duration", "plain", "printable", "table", "when", "wrapped"]
+__all__ = [
+    "WIDTH",
+    "Screen",
+    "cells",
+    "clip",
+    "duration",
+    "padded",
+    "plain",
+    "printable",
+    "table",
+    "when",
+    "when_exactly",
+    "wrapped",
+]
 
 WIDTH = 79
 
@@ -51,6 +66,10 @@ class Screen:
         """The result, for programs: one line of JSON. Nothing without --json."""
         if self.as_json:
             _write(sys.stdout, [json.dumps(plain(document), ensure_ascii=not _is_utf8(sys.stdout))])
+
+    def folded(self, text: str) -> list[str]:
+        """Lines that break between words, for somebody who reads; one line for a log."""
+        return wrapped(text) if sys.stderr.isatty() else [text]
 
     def ask(self, question: str) -> str | None:
         """What is typed at the end of a line; None where nobody could be asked, or nobody answers."""
@@ -117,7 +136,23 @@ def plain(value: object) -> Any:
 
 def clip(text: str, width: int = WIDTH) -> str:
     """One line that fits."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    if cells(text) <= width:
+        return text
+    kept = accumulate(map(_cells, text))
+    return f"{text[: sum(used < width for used in kept)]}…"
+
+
+def cells(text: str) -> int:
+    """How many places of a terminal a text takes: Chinese letters take two."""
+    return sum(map(_cells, text))
+
+
+def _cells(letter: str) -> int:
+    return 0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1
+
+
+def padded(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
 
 
 def wrapped(text: str, *, first: str = "", rest: str = "") -> list[str]:
@@ -126,9 +161,10 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> list[str]:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as they need; the last one is cut where the screen ends."""
-    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    widths = [max(cells(row[place]) for row in (head, *rows)) for place in range(len(head))]
     lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
     )
     return [clip(line) for line in lines]
 
@@ -138,9 +174,14 @@ def when(at: float | None) -> str:
     return "" if not at else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def when_exactly(at: float) -> str:
+    """A moment that somebody else will wait for: with the zone of this clock."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
 def duration(seconds: float) -> str:
     """About how long."""
-    if seconds <= 1:
+    if seconds < 1.5:
         return "about a second"
     if seconds < 90:
         return f"about {seconds:.0f} seconds"

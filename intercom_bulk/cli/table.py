@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OPERATIONS", "RESOURCES", "STEPS", "Argument", "Operation", "StepWord", "operation"]
+__all__ = ["OPERATIONS", "RESOURCES", "STEPS", "Argument", "Operation", "StepWord", "operation", "typed"]
 
 RESOURCES = ("conversations", "contacts", "companies", "tickets")
 
@@ -90,8 +90,8 @@ class StepWord:
 
 _TAG = Argument("tag", "the tag, by name or id; it must exist")
 _BODY = Argument("body", "what it says; HTML as Intercom takes it. @FILE: read it from there", kind="body")
-_UNTIL = Argument("--until", "when it wakes: 2026-12-24, 2026-12-24T08:00, or in 12h, 30d", "snoozed_until", "moment",
-                  metavar="WHEN", required=True)  # fmt: skip
+_UNTIL = Argument("--until", "when it wakes: 2026-12-24, 2026-12-24T08:00, or a span such as 12h, 30d",
+                  "snoozed_until", "moment", metavar="WHEN", required=True)  # fmt: skip
 _PAIRS = Argument("attributes", "NAME=TEXT, or NAME:=JSON for a number, true, false or null", kind="pairs",
                   metavar="NAME=VALUE", required=True)  # fmt: skip
 _MORE_PAIRS = Argument("attributes", "custom attributes: NAME=TEXT, or NAME:=JSON", kind="pairs", metavar="NAME=VALUE")
@@ -227,6 +227,14 @@ _STEPS = Operation("conversations", "steps", "Steps", "several of these, in orde
                    irreversible=True)  # fmt: skip
 
 OPERATIONS = (*_CONVERSATIONS, _STEPS, *_CONTACTS, *_COMPANIES, *_TICKETS)
+
+
+def typed(updater: str, made_with: Mapping[str, object]) -> str | None:
+    """What is typed for what an updater of this public name does, when it is made with this; None where nothing is."""
+    rows = [row for row in OPERATIONS if row.updater == updater]
+    found = [row for row in rows if all(made_with.get(name) == one for name, one in row.fixed.items())]
+    found = [row for row in found if made_with.get("on", row.resource) == row.resource]
+    return max(found, key=lambda row: len(row.fixed)).title if found else None
 
 
 def operation(title: str) -> Operation:

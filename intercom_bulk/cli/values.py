@@ -28,6 +28,9 @@ __all__ = [
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _LONGEST = 100 * 366 * 86_400
+_EARLIEST = 100_000_000
+"""Epoch seconds: a number below that was meant as so many days, or hours."""
+_TIMES = "write 2026-12-24, 2026-12-24T08:00, or a span such as 12h, 30d"
 _NOBODY = frozenset({"none", "nobody", "0", ""})
 
 
@@ -47,12 +50,14 @@ def moment(text: str) -> int:
     if _SPAN.fullmatch(text.strip().lower()):
         return int(time.time() + span(text).total_seconds())
     if text.isascii() and text.isdigit():
+        if int(text) < _EARLIEST:
+            raise Misread(f"{text!r} is no time: did you mean {text}d? For a date, {_TIMES}")
         return int(text)
     try:
         said = datetime.fromisoformat(text.strip())
         return int((said if said.tzinfo is not None else said.astimezone()).timestamp())
     except (ValueError, OverflowError):
-        raise Misread(f"{text!r} is no time: write 2026-12-24, 2026-12-24T08:00, or in 12h, 30d") from None
+        raise Misread(f"{text!r} is no time: {_TIMES}") from None
 
 
 def past(text: str) -> int:

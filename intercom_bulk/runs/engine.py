@@ -167,7 +167,7 @@ class Execution:
         if found is None:
             self._reading.begin()
             return
-        self._tally.attempted = self._tally.attempted_before = found.attempted
+        self._tally.take_over(self._ledger.counts(), found.attempted)
         self._results.take_over(found)
 
     def _state(self) -> RunState:

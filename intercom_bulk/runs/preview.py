@@ -45,9 +45,10 @@ class Preview:
 
     `count` items would be changed; `already` are as intended, `filtered` by should_process(), `held_out` by exclude=
     (`reasons` says how many for which), `left_out` are gone or rows of a list that are no items (how many by code),
-    `failed` cannot be judged; `matched` is all of them. `writes` (one an item) and
-    `reads` are the calls needed, `seconds` they take at the limit as it is now (None: not known). `irreversible` says
-    what cannot be undone and why, None: all of it can. `side_effects`: sentence -> items that it is true of.
+    `failed` cannot be judged or done (`failures`: how many for which reason); `matched` is all of them. `writes` (one
+    an item) and `reads` are the calls needed, `seconds` they take at the limit as it is now (None: not known).
+    `irreversible` says what cannot be undone and why, None: all of it can. `side_effects`: sentence -> items that it is
+    true of.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Preview:
     limit: int | None = None
     irreversible: str | None = None
     side_effects: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def matched(self) -> int:

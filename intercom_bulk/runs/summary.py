@@ -62,6 +62,11 @@ class Summary(Mapping[str, Any]):
     bottleneck: bool = False
     codes: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def known(self) -> int:
+        """Items of the run, whatever came of them."""
+        return self.success + self.failed + self.skipped + self.unknown + self.unprocessed
+
     def __getitem__(self, key: str) -> Any:
         if key not in _SUMMARY_KEYS:
             raise KeyError(key)

@@ -20,8 +20,14 @@ SPAN = 10.0
 """Seconds over which the rate is taken: one rate-limit window."""
 
 
+SETTLED = (Status.DONE, Status.FAILED, Status.SKIPPED, Status.NEEDS_REVIEW)
+
+
 class Tally:
-    """`began` is monotonic time in seconds. Owned by the engine's thread."""
+    """`began` is monotonic time in seconds. Owned by the engine's thread.
+
+    Counts are of the whole run, whatever number of lives it has; rates and times are of this life.
+    """
 
     def __init__(self, plan: Plan, began: float) -> None:
         self._plan = plan
@@ -33,8 +39,16 @@ class Tally:
         self.codes: Counter[str] = Counter()
         self.attempted = 0
         self.attempted_before = 0
+        self.settled_before = 0
         self.would_change = 0
         self.bottleneck = False
+
+    def take_over(self, ledger: Mapping[Status, int], attempted: int) -> None:
+        """What earlier lives of the run have done: its part of the whole, and none of this life's speed."""
+        self.counts.update({status: ledger.get(status, 0) for status in SETTLED})
+        self.settled_before = self.settled
+        self.attempted = self.attempted_before = attempted
+        self._marks = deque([(self._marks[0][0], self.settled)])
 
     def count(self, outcome: Outcome) -> None:
         self.counts[outcome.status] += 1
@@ -102,7 +116,7 @@ class Tally:
             unknown=review + ledger.get(Status.UNKNOWN, 0) + ledger.get(Status.STARTED, 0),
             unprocessed=ledger.get(Status.STAGED, 0),
             total_time=took,
-            rate=(done + failed + skipped) / took.total_seconds() if took else 0.0,
+            rate=(self.settled - self.settled_before) / took.total_seconds() if took else 0.0,
             requests=self._plan.gate.requests - self._before[0],
             rate_limited=self._plan.gate.rate_limited - self._before[1],
             state=state,

@@ -68,6 +68,8 @@ class IntercomBulkUpdater(ABC):
     then not have changed at all when the plan is applied, or the same words would be written twice."""
     max_batch: int = 1
     """Items that `perform_batch()` takes in one call."""
+    not_restored: str | None = None
+    """Why `restore()` can bring nothing back here, though there is one; a sentence."""
     step_updaters: Sequence[IntercomBulkUpdater] = ()
     """Of a composite: who does its steps, in their order."""
     step_name: str | None = None
@@ -204,7 +206,7 @@ class IntercomBulkUpdater(ABC):
     @property
     def restores(self) -> bool:
         """Whether `restore()` brings anything back: an undo without that is refused."""
-        return type(self).restore is not IntercomBulkUpdater.restore
+        return self.not_restored is None and type(self).restore is not IntercomBulkUpdater.restore
 
     @property
     def run_began(self) -> int | None:

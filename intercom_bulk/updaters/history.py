@@ -119,9 +119,7 @@ class Runs:
         self, run_id: str, updater: IntercomBulkUpdater | None = None, *, options: RunOptions | None = None
     ) -> Run:
         """Go on with a run that was paused, stopped, halted or interrupted, under its own id."""
-        record = self._store.record(run_id)
-        if record.state in FINISHED:
-            raise UsageError(f"Run {run_id} is over ({record.state}): there is nothing to go on with.")
+        record = self.check_resume(run_id)
         return (updater or self._updater_of(record)).resume(run_id, options=options)
 
     def retry_failed(
@@ -142,6 +140,17 @@ class Runs:
     ) -> Run:
         """A run that takes back what another did, newest first: see `IntercomBulkUpdater.undo`."""
         return (updater or self._updater_of(self._store.record(run_id))).undo(run_id, options=options)
+
+    def check_resume(self, run_id: str) -> RunRecord:
+        """Its record. Raises `UsageError` where `resume()` would, for a run that is over."""
+        record = self._store.record(run_id)
+        if record.state in FINISHED:
+            raise UsageError(f"Run {run_id} is over ({record.state}): there is nothing to go on with.")
+        return record
+
+    def check_undo(self, run_id: str) -> None:
+        """Raises `UsageError` where `undo()` would, before it is asked for; sends nothing."""
+        again.check_undo(self._updater_of(self._store.record(run_id)), run_id)
 
     def updater_for(self, plan: PlanHeader, *, irreversible: bool = False) -> IntercomBulkUpdater:
         """The updater that a plan was made with, made again. Raises `UsageError` where that cannot be done."""
@@ -182,6 +191,10 @@ class Runs:
         lists = [record.parameters.get("listed") or {} for record in self.list()]
         forget_inputs(self._home / "inputs", {str(one.get("digest")) for one in lists}, SYSTEM.time() - DAY)
         return pruned
+
+    def forget(self, run_id: str) -> None:
+        """Delete the record of one run. Raises `RunBusy` while somebody works on it, `UnknownRun`."""
+        self._store.delete(run_id)
 
     def __repr__(self) -> str:
         return f"Runs({str(self._home)!r})"

@@ -42,6 +42,8 @@ class TagAssigner(ConversationUpdater):
         self.collection = checked_collection(on, ("conversations", "contacts", "companies", "tickets"))
         self.max_batch = MOST if self._is_by_name() else 1
         self._tag_id: str | None = None
+        if on == "tickets":
+            self.not_restored = "tickets do not tell their tags, so which of them had it before is not known."
 
     @property
     def tag_id(self) -> str:

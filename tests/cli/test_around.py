@@ -45,6 +45,8 @@ def test_some_of_what_a_search_finds_is_shown(cli: Cli) -> None:
     assert len(told) == 3
     assert all("open" in line and "question" in line for line in told)
     assert len(cli("query", "sample", "state:open", "-n", 3, "--json").json["items"]) == 3
+    unquoted = cli("query", "sample", "state:open", "team:Support", "-n", 3)
+    assert unquoted.out == cli("query", "sample", "state:open team:Support", "-n", 3).out
     assert "Nothing is found." in cli("query", "sample", "state:snoozed").err
 
 
@@ -67,7 +69,11 @@ def test_the_doctor_finds_all_well(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_the_doctor_says_what_is_not(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.set(denied=("/conversations/search",))
+    told = {one["what"]: one["state"] for one in cli("doctor", "--json").json["findings"]}
+    assert told["conversations"] == "look"
     sandbox.set(denied=("/contacts",))
+    assert cli("doctor").out.splitlines()[-1].startswith("Look at the lines marked 'look'")
     told = {one["what"]: one["state"] for one in cli("doctor", "--json").json["findings"]}
     assert told["contacts"] == "look"
     sandbox.set(revoked=True)
@@ -76,6 +82,14 @@ def test_the_doctor_says_what_is_not(cli: Cli, sandbox: Sandbox, monkeypatch: py
     assert "BAD  token" in ended.out
     monkeypatch.delenv("INTERCOM_ACCESS_TOKEN")
     assert "BAD  token" in cli("doctor").out
+
+
+def test_the_doctor_knows_who_is_acted_as(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERCOM_ADMIN_ID", "780")
+    assert "ok   admin         acts as Ann Archer (780)" in cli("doctor").out
+    monkeypatch.setenv("INTERCOM_ADMIN_ID", "123456")
+    ended = cli("doctor")
+    assert (ended.code, "BAD  admin" in ended.out) == (3, True)
 
 
 def test_the_doctor_sees_a_clock_that_is_off(cli: Cli, sandbox: Sandbox) -> None:

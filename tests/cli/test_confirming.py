@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.cli.conftest import Keyboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from intercom_bulk.sandbox import Sandbox
     from tests.cli.conftest import Cli
@@ -44,7 +46,7 @@ def test_anything_but_yes_changes_nothing(answer: str, cli: Cli, sandbox: Sandbo
     assert ended.code == 130
     assert "Nothing was changed." in ended.err
     assert sandbox.effects() == {}
-    assert cli("runs", "list", "--json").out == ""
+    assert cli("runs", "list", "--json").json == []
 
 
 @pytest.mark.parametrize("answer", ["y\n", "YES\n"])
@@ -136,6 +138,14 @@ def test_where_there_is_nothing_to_do_nobody_is_asked(cli: Cli) -> None:
     assert "[y/N]" not in ended.err
 
 
+@pytest.mark.parametrize("words", [("--where", "state:snoozed"), ("--ids", "none.csv")])
+def test_where_nothing_is_found_no_run_is_recorded(words: tuple[str, str], cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_text("id\n")
+    ended = cli("close", *words, "--yes")
+    assert (ended.code, ended.out) == (0, "There is nothing to do.\n"), ended.err
+    assert cli("runs", "list", "--json").json == []
+
+
 DELETE = ("delete", "--where", "state:open")
 
 
@@ -177,3 +187,16 @@ def test_what_is_found_already_done_is_not_counted_into_the_question(cli: Cli) -
     told = cli("close", "--all", typed="n\n").err
     assert "close: 28 conversations?" in told
     assert "12  already are as intended" in told
+
+
+def test_when_it_wakes_is_said_with_the_zone_of_the_clock(cli: Cli) -> None:
+    told = cli("snooze", "--until", "2036-12-24T08:00", "--where", "state:open", typed="n\n").err
+    zone = datetime(2036, 12, 24).astimezone().strftime("%Z")
+    assert f"-> 2036-12-24 08:00 {zone}" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("verb", ["tag", "untag"])
+def test_what_tickets_do_not_tell_is_not_promised_to_come_back(verb: str, cli: Cli) -> None:
+    told = " ".join(cli("preview", "tickets", verb, "vip", "--where", "open:true").out.split())
+    assert "WHAT CANNOT BE UNDONE: all of it, for tickets do not tell their tags" in told
+    assert "It can be undone" not in told

@@ -39,6 +39,18 @@ def test_a_run_that_a_guard_halts_is_3(cli: Cli, sandbox: Sandbox) -> None:
     assert "to go on:" in ended.err
 
 
+def test_the_most_common_failure_is_told_in_a_sentence(cli: Cli, sandbox: Sandbox) -> None:
+    sandbox.set(poison_422_ids=tuple(str(item["id"]) for item in sandbox.items())[20:22])
+    told = cli("tag", "vip", "--all", "--yes").out
+    assert ", for one of them: " in told, told
+
+
+def test_names_are_listed_where_none_is_near_and_there_are_few(cli: Cli) -> None:
+    told = cli("assign", "--team", "Xylophone", "--all", "--yes").err
+    assert "'Support'" in told
+    assert "'Billing'" in told
+
+
 def test_a_token_that_is_refused_is_3(cli: Cli, sandbox: Sandbox) -> None:
     sandbox.set(revoked=True)
     ended = cli(*CLOSE, "--json")
@@ -77,6 +89,24 @@ def test_without_a_token_it_says_where_to_put_one(cli: Cli, monkeypatch: pytest.
     assert ended.code == 2
     assert "INTERCOM_ACCESS_TOKEN" in ended.err
     assert "intercom-bulk demo" in ended.err
+
+
+def test_an_address_that_came_out_empty_does_not_mean_production(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing leaves this machine
+    monkeypatch.setenv("INTERCOM_BASE_URL", "")
+    ended = cli(*CLOSE)
+    assert (ended.code, "INTERCOM_BASE_URL is set in the environment but empty" in ended.err) == (2, True)
+
+
+def test_an_empty_line_of_the_env_file_is_none(
+    cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing leaves this machine
+    monkeypatch.delenv("INTERCOM_BASE_URL")
+    (tmp_path / ".env").write_text("INTERCOM_BASE_URL=\nINTERCOM_REGION=\nINTERCOM_ADMIN_ID=\n")
+    (tmp_path / ".env").chmod(0o600)
+    assert "api.intercom.io does not answer" in " ".join(cli("doctor").out.split())
+    assert not sandbox.effects()
 
 
 def test_the_region_that_is_typed_wins(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

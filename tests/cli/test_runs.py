@@ -36,12 +36,13 @@ def test_runs_are_listed_newest_first(cli: Cli) -> None:
     assert told[0].split() == ["RUN", "STATE", "DONE", "FAILED", "WHAT"]
     assert [line.split()[0] for line in told[1:]] == [second, first]
     assert "a trial" in told[2]
-    listed = [json.loads(line) for line in cli("runs", "list", "--json", "-n", 1).out.splitlines()]
+    listed = cli("runs", "list", "--json", "-n", 1).json
     assert [(one["run_id"], one["counts"]["done"]) for one in listed] == [(second, 25)]
 
 
 def test_where_there_are_none_it_says_so(cli: Cli) -> None:
     assert "There are no runs yet." in cli("runs", "list").err
+    assert cli("runs", "list", "--json").json == []
     assert "no runs that could be gone on with" in cli("runs", "list", "--resumable").err
 
 
@@ -50,7 +51,7 @@ def test_a_run_is_shown_with_what_was_not_done_and_why(cli: Cli, sandbox: Sandbo
     sandbox.set(poison_422_ids=tuple(poisoned))
     run_id = cli(*CLOSE, "--reason", "the sweep", "--json").json["run_id"]
     told = cli("runs", "show", run_id).out
-    for part in (f"Run {run_id}: ConversationCloser", "26 done, 2 failed", "the sweep", "Ann Archer"):
+    for part in (f"Run {run_id}: close", "26 done, 2 failed", "the sweep", "Ann Archer"):
         assert part in told
     assert {one["item_id"] for one in cli("runs", "show", "last", "--items", "failed", "--json").json["items"]} == set(
         poisoned
@@ -108,6 +109,28 @@ def test_what_a_run_did_is_taken_back(cli: Cli, sandbox: Sandbox) -> None:
     assert {item["state"] for item in sandbox.items()} == {"open", "closed"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("delete", "--where", "state:open"),
+        ("convert", "Bug report", "--where", "state:open"),
+        ("contacts", "block", "--where", "role:user"),
+        ("tickets", "tag", "vip", "--where", "open:true"),
+    ],
+    ids=" ".join,
+)
+def test_what_has_no_way_back_promises_none_and_its_undo_is_refused_before_the_question(
+    words: tuple[str, ...], cli: Cli
+) -> None:
+    final = ("--irreversible",) if words[0] != "tickets" else ()
+    done = cli(*words, "--max", 1, "--yes", *final)
+    assert done.code == 0, done.err
+    assert "Run " in done.err
+    assert "to take back" not in done.err
+    asked = cli("runs", "undo", "last", typed="y\n")
+    assert (asked.code, "cannot be undone" in asked.err, "[y/N]" in asked.err) == (2, True, False)
+
+
 def test_nobody_undoes_where_nobody_can_be_asked(cli: Cli) -> None:
     run_id = closed(cli)
     assert cli("runs", "undo", run_id).code == 2
@@ -143,6 +166,8 @@ def test_a_report_is_written_or_shown(name: str, begins: str, cli: Cli, tmp_path
     written = (tmp_path / name).read_text("utf-8-sig")
     assert written.startswith(begins)
     form = {"csv": "csv", "jsonl": "jsonl", "md": "markdown"}[name.rpartition(".")[2]]
+    items = cli("runs", "report", "last", "--json").json
+    assert [one["status"] for one in items] == ["done"] * 28
     assert cli("runs", "report", "last", "--format", form).out.splitlines() == written.splitlines()
 
 
@@ -156,6 +181,29 @@ def test_the_report_can_be_asked_for_with_the_run(cli: Cli, tmp_path: Path) -> N
 def test_a_report_that_could_not_be_written_is_refused_before_the_run(name: str, cli: Cli, sandbox: Sandbox) -> None:
     assert cli(*CLOSE, "--report", name).code == 2
     assert sandbox.effects() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (("close", "--where", "state:open"), "close"),
+        (("open", "--where", "state:closed"), "open"),
+        (("tag", "vip", "--all"), "tag"),
+        (("contacts", "tag", "vip", "--all"), "contacts tag"),
+        (("tickets", "tag", "vip", "--all"), "tickets tag"),
+    ],
+)
+def test_a_run_is_called_what_was_typed(words: tuple[str, ...], called: str, cli: Cli) -> None:
+    assert cli(*words, "--max", 1, "--yes").code == 0
+    assert f": {called} (update)" in cli("runs", "show", "last").out
+    (row,) = cli("runs", "list").out.splitlines()[1:]
+    assert f"  {called}: " in row
+
+
+def test_a_run_that_is_over_is_not_gone_on_with_and_nobody_is_asked(cli: Cli) -> None:
+    closed(cli)
+    ended = cli("runs", "resume", "last", typed="y\n")
+    assert (ended.code, "is over (completed)" in ended.err, "[y/N]" in ended.err) == (2, True, False)
 
 
 def test_old_runs_are_forgotten(cli: Cli) -> None:

@@ -24,6 +24,30 @@ def test_by_text(cli: Cli) -> None:
     assert cli("close", "--where", "state:open team:Support", "--yes", "--json").json["success"] == 28
 
 
+@pytest.mark.parametrize("words", [("--where", "-tag:vip"), ("--where=-tag:vip",), ("--where", "-(tag:vip)")])
+def test_a_search_may_begin_with_a_minus(words: tuple[str, ...], cli: Cli) -> None:
+    counted = cli("query", "count", "-tag:vip", "--json").json["count"]
+    assert counted > 0
+    assert cli("preview", "close", *words, "-v", "--json").json["matched"] == counted
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("close", "state:open"), "--where state:open?"),
+        (("tag", "vip", "state:open", "updated<30d"), "--where 'state:open updated<30d'?"),
+        (("tag", "vip", "-tag:vip", "--yes"), "--where -tag:vip?"),
+    ],
+)
+def test_a_search_without_its_option_is_told_which(words: tuple[str, ...], meant: str, cli: Cli) -> None:
+    ended = cli(*words)
+    assert (ended.code, f"did you mean {meant}" in ended.err) == (2, True), ended.err
+
+
+def test_what_is_set_is_not_taken_for_a_search(cli: Cli) -> None:
+    assert "did you mean" not in cli("set", "plan=pro", "seats:=3").err
+
+
 def test_by_intercoms_own_json(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "open.json").write_text(json.dumps(OPEN))
     assert cli("preview", "close", "--query", json.dumps(OPEN), "--json").json["count"] == 28
@@ -44,6 +68,27 @@ def test_a_list_in_a_csv_and_every_row_is_accounted_for(cli: Cli, sandbox: Sandb
     assert ended.json["codes"] == {"blank": 1, "duplicate": 1, "bad_id": 1}
     assert set(sandbox.effects()) == {first, second}
     assert len((tmp_path / "what.csv").read_text("utf-8-sig").splitlines()) == 6
+
+
+def test_the_preview_of_a_list_accounts_for_every_row(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
+    first, *_ = open_ids(sandbox)
+    (tmp_path / "list.csv").write_text("\n".join(["id", first, '""', first, "1.5E+14", "123456789"]))
+    told = cli("preview", "close", "--ids", "list.csv").out
+    for line in (
+        "1  would be changed",
+        "1  rows of the list are blank",
+        "1  rows of the list repeat an id",
+        "1  rows of the list have no usable id",
+        "1  do not exist (any more)",
+        "5  in all",
+    ):
+        assert f"        {line}\n" in told, line
+
+
+def test_the_preview_says_why_something_cannot_be_done(cli: Cli) -> None:
+    told = " ".join(cli("preview", "assign", "--team", "Billing", "--all").out.split())
+    assert "12 cannot be done 12 It is closed, and assigning it would reopen it: --reopen does." in told
+    assert "cannot be done" not in cli("preview", "assign", "--team", "Billing", "--all", "--reopen").out
 
 
 @pytest.mark.parametrize(("name", "form"), [("ids.txt", "{}"), ("ids.jsonl", '{{"id": "{}"}}'), ("ids", "{}")])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from intercom_bulk.cli import values
+from intercom_bulk.cli.screen import cells, clip, duration, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,8 @@ def test_a_text_may_stand_in_a_file(tmp_path: Path) -> None:
     [
         (values.span, "soon"),
         (values.moment, "yesterday"),
+        (values.moment, "in 12h"),
+        (values.moment, "30"),
         (values.pair, "plan"),
         (values.pair, "=pro"),
         (values.pair, "seats:=twelve"),
@@ -72,3 +75,14 @@ def test_a_text_may_stand_in_a_file(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_said_with_what_to_write(read: Callable[[str], object], text: str) -> None:
     with pytest.raises(values.Misread):
         read(text)
+
+
+def test_lines_are_cut_where_the_screen_ends_whatever_the_letters_take() -> None:
+    assert clip("a" * 12, 10) == "a" * 9 + "…"
+    assert clip("漢字" * 5, 10) == "漢字漢字…"
+    assert cells("漢a") == 3
+    assert table(("A", "B"), [("漢", "x"), ("abc", "y")]) == ["A    B", "漢   x", "abc  y"]
+
+
+def test_about_one_second_is_a_second() -> None:
+    assert (duration(1.4), duration(1.6)) == ("about a second", "about 2 seconds")

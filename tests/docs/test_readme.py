@@ -61,15 +61,15 @@ def migrated(diff: str) -> str:
 
 
 SNIPPETS = list(snippets())
-COOKBOOK = "docs/cookbook.md"
-"""Its jobs are done one by one: see test_cookbook."""
-ALONE = [s for s in SNIPPETS if s.document not in {WALK, COOKBOOK}]
+APART = {"docs/cookbook.md", "docs/mirror.md"}
+"""Their blocks have pages of tests of their own: see test_cookbook and test_mirror_page."""
+ALONE = [s for s in SNIPPETS if s.document not in APART | {WALK}]
 PROGRAMS = [s for s in ALONE if s.language in {"python", "diff"} and "def test_" not in s.text]
 TESTS = [s for s in SNIPPETS if s.language == "python" and "def test_" in s.text]
 COMMANDS = [
     pytest.param(line.partition("#")[0].strip(), id=f"{s.document}: {line}")
     for s in SNIPPETS
-    if s.language == "bash" and s.document != COOKBOOK
+    if s.language == "bash" and s.document not in APART
     for line in s.text.splitlines()
 ]
 

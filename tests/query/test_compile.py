@@ -218,6 +218,8 @@ def test_the_words_of_html_are_those_that_a_reader_sees() -> None:
         ("created>yesterday", "conversations", "created is a date, not 'yesterday'"),
         ("created>1760000000000", "conversations", "were milliseconds meant"),
         ("updated:30d", "conversations", "would be one second"),
+        ("updated>30", "conversations", "30 is no moment: did you mean 30d"),
+        ("created:7", "contacts", "7 is no moment"),
         ("updated<none", "conversations", "cannot be compared with none"),
         ("state>open", "conversations", "state is a text field and knows only"),
         ("tag~vip", "conversations", "tag is a ids field and knows only"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from intercom_bulk import ConversationCloser
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import Item, Page, RunState, Slice, Status
@@ -40,6 +42,25 @@ def test_a_resumed_run_has_a_canary_of_its_own(tmp_path: Path) -> None:
     summary = resumed(Numbers(200), action, tmp_path / "run.db")
     assert (summary.state, summary.success) == (RunState.COMPLETED, 200)
     assert set(action.done.values()) == {1}
+
+
+def test_what_was_done_before_counts_as_done_and_not_into_the_speed(tmp_path: Path) -> None:
+    action = Counting()
+    stopped_after(150, Numbers(200), action, tmp_path / "run.db")
+    before = len(action.done)
+    ledger = Ledger(tmp_path / "run.db")
+    run = execution(Numbers(200), action, ledger=ledger, workers=2)
+    outcomes = run.outcomes()
+    next(outcomes)
+    assert run.latest is not None
+    assert before <= run.latest.settled <= run.latest.total == 200
+    now = len(list(outcomes)) + 1
+    summary, last = run.final_summary(), run.latest
+    ledger.close()
+    assert (last.settled, summary.success) == (200, 200)
+    assert now == 200 - before
+    assert summary.rate == pytest.approx(now / summary.total_time.total_seconds())
+    assert last.rate * last.elapsed <= now + 1, "what earlier lives did is no speed of this one"
 
 
 def test_the_pass_after_a_pass_that_was_cut_short_is_still_made(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ Names: TypeAlias = Callable[[str, str], str]
 
 LATEST = 32_503_680_000
 """Epoch seconds of the year 3000: what lies behind it was meant in milliseconds."""
+EARLIEST = 100_000_000
+"""Epoch seconds of a day in 1973: a number below was meant as so many days, or hours. 0 is the beginning of time."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _WORD = re.compile(r"\w+")
 _ALLOWED = {
@@ -209,6 +211,8 @@ class Binding:
             return self._read_span(said, value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise QueryError(f"{said.field} is a date, not {_as_text(value)!r}: {_DATES}")
+        if value and value < EARLIEST:
+            raise QueryError(f"{value} is no moment: did you mean {abs(int(value))}d? For a date, {_DATES}")
         return self._second(said, int(value))
 
     def _ago(self, value: Ago) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
-__all__ = ["resume", "retry", "undo"]
+__all__ = ["check_undo", "resume", "retry", "undo"]
 
 TOUCHED = (Status.DONE, Status.STARTED, Status.UNKNOWN, Status.NEEDS_REVIEW)
 """What an undo looks at: what the run did, and what it may have done."""
@@ -55,17 +55,22 @@ def resume(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Ru
 
 def undo(updater: IntercomBulkUpdater, run_id: str, options: RunOptions) -> Run:
     """Take back what a run did. Raises `UsageError` before anything is sent where there is nothing to go by."""
+    parent = check_undo(updater, run_id)
+    begun = _begun_undo(updater.workspace.store, parent)
+    if begun is not None:
+        return resume(updater, begun.run_id, options)
+    return _follow(updater, _arguments(parent, options), run_id, "undo", _touched(updater), undoes=True)
+
+
+def check_undo(updater: IntercomBulkUpdater, run_id: str) -> RunRecord:
+    """The record of a run that can be taken back. Raises `UsageError` where there is nothing to go by, `RunBusy`."""
     if not updater.restores:
-        why = updater.irreversible or f"{type(updater).__name__} has no restore()."
+        why = updater.irreversible or updater.not_restored or f"{type(updater).__name__} has no restore()."
         raise UsageError(f"Run {run_id} cannot be undone: {why}")
     store = updater.workspace.store
     parent = _over(store, run_id, updater)
-    statuses = BEGUN if updater.step_updaters else TOUCHED
-    _refuse_without_before(store, parent, statuses)
-    begun = _begun_undo(store, parent)
-    if begun is not None:
-        return resume(updater, begun.run_id, options)
-    return _follow(updater, _arguments(parent, options), run_id, "undo", statuses, undoes=True)
+    _refuse_without_before(store, parent, _touched(updater))
+    return parent
 
 
 def retry(updater: IntercomBulkUpdater, run_id: str, statuses: Sequence[Status], options: RunOptions) -> Run:
@@ -194,6 +199,10 @@ def _once_more(outcome: Outcome, found: Item | None) -> Item:
 
 
 # -- the run before
+
+
+def _touched(updater: IntercomBulkUpdater) -> Sequence[Status]:
+    return BEGUN if updater.step_updaters else TOUCHED
 
 
 def _over(store: RunStore, run_id: str, updater: IntercomBulkUpdater) -> RunRecord:

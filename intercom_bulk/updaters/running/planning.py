@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["CONNECTION", "identity", "plan", "preview", "workspace_id"]
 
 MOST_SENTENCES = 50
-"""Side effects that are counted one by one: a hook that names the item in its sentence must not fill memory."""
+"""Sentences that are counted one by one: a hook that names the item in its sentence must not fill memory."""
 AND_MORE = "Other side effects."
+OTHERWISE = "Other reasons."
 _NO_EFFECT = "all of it, for effect() does not tell what each item was before."
 _NO_RESTORE = "all of it, for there is no restore() to bring back what was."
+_NOT_SEEN = "all of it, for Intercom does not tell what any of these items was before."
 
 CONNECTION = frozenset({"base_url", "irreversible", "region"})
 """What a plan does not hold of an updater's arguments: whoever applies it says where, and what is meant."""
@@ -128,6 +130,7 @@ class _Watch:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.side_effects: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
         self._launch = launched(updater, arguments, make_source=self._make_source, make_action=self._make_action)
 
     def _make_source(self, cutoff: int) -> Source:
@@ -151,15 +154,13 @@ class _Watch:
                 self.counts[kind] += 1
                 if kind == "held_out":
                     self.reasons[outcome.message or ""] += 1
+                if kind not in _EXPECTED:
+                    _count(self.failures, outcome.message or kind, OTHERWISE)
                 if kind == "dry_run":
-                    self._count(sight.side_effects)
+                    for sentence in sight.side_effects:
+                        _count(self.side_effects, sentence, AND_MORE)
                     yield outcome, sight
         self._refuse_part(outcomes)
-
-    def _count(self, sentences: Sequence[str]) -> None:
-        for sentence in sentences:
-            known = sentence in self.side_effects or len(self.side_effects) < MOST_SENTENCES
-            self.side_effects[sentence if known else AND_MORE] += 1
 
     def _refuse_part(self, outcomes: OutcomeStream) -> None:
         summary = outcomes.summary()
@@ -172,6 +173,14 @@ _LEFT_OUT = ("blank", "duplicate", "left_out", "bad_id", "gone", "moved")
 """Codes of what is left out before anybody asks what would change: rows of a list that are no items, what is gone."""
 
 
+_EXPECTED = ("dry_run", "already_done", "filtered", "held_out", *_LEFT_OUT)
+"""Codes of the items of which something else is told than why nothing can be done with them."""
+
+
+def _count(counts: Counter[str], sentence: str, else_: str) -> None:
+    counts[sentence if sentence in counts or len(counts) < MOST_SENTENCES else else_] += 1
+
+
 def _is_no_item(outcome: Outcome) -> bool:
     """One bad row of a list is reported; it says nothing of the items."""
     return outcome.status is Status.SKIPPED or outcome.code == "bad_id"
@@ -182,9 +191,10 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
     watch, shown = _Watch(updater, arguments), list[PreviewItem]()
-    writes = 0
+    writes = seen = 0
     for outcome, sight in watch.changes():
         writes += sight.writes
+        seen += outcome.after is not None
         if len(shown) < sample:
             shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
     counts, writes = watch.counts, math.ceil(writes / watch.max_batch)
@@ -196,8 +206,7 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
         already=counts["already_done"],
         filtered=counts["filtered"],
         held_out=counts["held_out"],
-        failed=counts.total()
-        - sum(counts[code] for code in ("dry_run", "already_done", "filtered", "held_out", *_LEFT_OUT)),
+        failed=counts.total() - sum(counts[code] for code in _EXPECTED),
         left_out={code: counts[code] for code in _LEFT_OUT if counts[code]},
         reasons=dict(watch.reasons),
         sample=tuple(shown),
@@ -205,8 +214,9 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
         reads=reads,
         seconds=seconds_needed(writes + reads, budget, share=arguments.options.share),
         limit=budget.limit,
-        irreversible=_irreversible(updater),
+        irreversible=_irreversible(updater) or (_NOT_SEEN if counts["dry_run"] and not seen else None),
         side_effects=dict(watch.side_effects),
+        failures=dict(watch.failures),
     )
 
 
@@ -269,6 +279,8 @@ def _one_way(updater: IntercomBulkUpdater) -> str | None:
         return updater.irreversible
     if not overrides(updater, "effect"):
         return _NO_EFFECT
+    if updater.not_restored is not None:
+        return f"all of it, for {updater.not_restored}"
     return None if updater.restores else _NO_RESTORE
 
 
