@@ -120,8 +120,6 @@ class Runs:
         record = self._store.record(run_id)
         if record.state in FINISHED:
             raise UsageError(f"Run {run_id} is over ({record.state}): there is nothing to go on with.")
-        if updater is None and "updater" not in record.parameters:
-            raise UsageError(f"Run {run_id} fills the mirror: {record.title}().resume({run_id!r}) goes on with it.")
         return (updater or self._updater_of(record)).resume(run_id, options=options)
 
     def retry_failed(
