@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -266,6 +268,38 @@ def test_a_backfill_that_was_stopped_goes_on_with_its_own_range(make_intercom_sa
     assert [one.run_id for one in Backfill.history(settings=settings_of(sandbox, home))] == [run.run_id]
     with mirror_of(sandbox, home) as store:
         assert differences(store, everything(sandbox.url, sandbox.token)) == []
+
+
+def test_what_was_stored_and_never_came_into_the_ledger_is_fetched_when_it_goes_on(
+    make_intercom_sandbox: MakeSandbox, home: Path
+) -> None:
+    sandbox = make_intercom_sandbox(conversations=100, days=1, latency_ms=40, **SMALL)
+    with Backfill(days=2, settings=settings_of(sandbox, home)) as backfill:
+
+        def stop_soon(progress: Progress) -> None:
+            if progress.done:
+                backfill.stop()
+
+        run = backfill.start(replace(QUICK, progress=stop_soon), parallel_workers=3)
+        assert run.result().unprocessed > 0
+        # As if the process had died after it stored the page and before it recorded what is to be fetched of it.
+        with closing(sqlite3.connect(home / "runs" / f"{run.run_id}.db")) as ledger, ledger:
+            ledger.execute("DELETE FROM item WHERE status = 'staged'")
+        backfill.resume(run.run_id, QUICK).result()
+        assert backfill.status().threads_missing == 0
+    assert calls_of(sandbox, "conversations/*") == 100
+
+
+def test_a_wish_to_stop_that_comes_too_late_changes_no_record(make_intercom_sandbox: MakeSandbox, home: Path) -> None:
+    sandbox = make_intercom_sandbox(conversations=5, days=1, **SMALL)
+    with Backfill(days=2, settings=settings_of(sandbox, home)) as backfill:
+
+        def stop_late(progress: Progress) -> None:
+            if progress.done == 5:
+                backfill.stop()
+
+        run = backfill.start(replace(QUICK, progress=stop_late))
+        assert run.result().state is backfill.status().state
 
 
 def test_while_one_writes_to_the_mirror_another_is_refused(make_intercom_sandbox: MakeSandbox, home: Path) -> None:

@@ -17,8 +17,10 @@ from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.schema import SyncKind, WindowState
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.windows import WindowSource
+from intercom_bulk.mirror.writer import Deleted
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace
+from tests.mirror.made import T, conversation, thread
 from tests.mirror.weather import weather
 
 if TYPE_CHECKING:
@@ -125,6 +127,24 @@ def test_what_a_killed_life_had_stored_and_not_handed_on_is_handed_on_by_the_nex
     assert scene.states() == {WindowState.STORED}
     searches = sandbox.app.stats.record()["requests"]["POST /conversations/search"]
     assert sum(searches.values()) <= 5
+
+
+def test_a_thread_is_here_when_it_is_as_new_as_its_row_or_known_to_be_gone(
+    make_intercom_sandbox: MakeSandbox, scene_of: Callable[..., Scene]
+) -> None:
+    """What ends a doubt without a request."""
+    scene = scene_of(make_intercom_sandbox(conversations=1, days=1, **SMALL))
+    with scene.store.writing() as writer:
+        assert not scene.store.has_thread("1")
+        writer.save_conversations([conversation("1")], seen_at=T)
+        assert not scene.store.has_thread("1")
+        writer.save_conversations([thread("1")], seen_at=T)
+        assert scene.store.has_thread("1")
+        writer.save_conversations([conversation("1", updated=T + 9)], seen_at=T + 9)
+        assert not scene.store.has_thread("1")
+        writer.mark_deleted([Deleted("1", T + 10), Deleted("2", T)], seen_at=T + 10)
+        assert scene.store.has_thread("1")
+        assert scene.store.has_thread("2")
 
 
 def test_a_cursor_that_is_no_longer_good_makes_a_window_begin_anew(
