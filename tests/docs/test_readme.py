@@ -108,6 +108,8 @@ def test_a_command_works(
         by_hand(words, command, workspace, environment, tmp_path)
     elif words[:2] == ["pip", "install"]:
         assert re.fullmatch(r"intercom-bulk\[(cli)\]", words[2])
+    elif words[0] == "mkdir":
+        assert words[1] == "-p"
     elif words[0] == "make":
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
     elif words[0] == "cp":
