@@ -118,7 +118,7 @@ def test_no_team_at_all_is_refused(sandbox: Sandbox) -> None:
 def test_a_team_that_does_not_exist_is_refused(sandbox: Sandbox, team: str | int) -> None:
     text = refused(UnknownNameError, lambda: ConversationCloser(**sandbox.settings_kwargs()).bulk_close(team))
     assert repr(str(team)) in text
-    assert ("Support" in text) == (team == "Suport")
+    assert "Support" in text  # the nearest one, or one of the few that there are
     assert_nothing_written(sandbox)
 
 
