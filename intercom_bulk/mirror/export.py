@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,7 +19,7 @@ from intercom_bulk.errors import SettingsError, UsageError
 from intercom_bulk.runs.report import id_cell, printable, safe_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from intercom_bulk.mirror.store import MirrorStore
 
@@ -35,10 +36,10 @@ def write_csv(store: MirrorStore, out: TextIO, *, sql: str = CONVERSATIONS, para
     with store.asking(sql, parameters) as (names, rows):
         guards = [id_cell if name == "id" or name.endswith("_id") else safe_cell for name in names]
         writer = csv.writer(out)
-        writer.writerow(names)
+        writer.writerow([safe_cell(name) for name in names])
         count = 0
         for row in rows:
-            writer.writerow([guard(_text(value)) for guard, value in zip(guards, row, strict=True)])
+            writer.writerow([_cell(guard, value) for guard, value in zip(guards, row, strict=True)])
             count += 1
     return count
 
@@ -129,6 +130,12 @@ def _lines(names: Sequence[str], rows: Iterable[tuple[Any, ...]], *, nested: boo
 
 def _value(name: str, value: object) -> object:
     return bool(value) if name in _FLAGS and isinstance(value, int) else value
+
+
+def _cell(guard: Callable[[str], str], value: object) -> str:
+    """A number is no formula, below zero neither; an id is guarded though it is one."""
+    text = _text(value)
+    return text if isinstance(value, (int, float, Decimal)) and guard is safe_cell else guard(text)
 
 
 def _text(value: object) -> str:

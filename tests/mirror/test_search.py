@@ -140,6 +140,15 @@ def test_what_cannot_be_meant_is_refused(store: MirrorStore, wrong: dict[str, An
         Mirror(store).search_conversations(**wrong)
 
 
+def test_a_time_that_ends_before_it_begins_is_refused_rather_than_fresh(store: MirrorStore) -> None:
+    synced(store, began=NOON)
+    mirror = Mirror(store)
+    for ask in (mirror.search_conversations, mirror.check_sync_state):
+        with pytest.raises(UsageError, match="ends before it begins"):
+            ask(start=NOON - 100, end=NOON - 200, now=NOON)
+        ask(start=NOON - 100, end=NOON - 100, now=NOON)
+
+
 def test_the_clock_is_asked_when_nobody_says_when_it_is(store: MirrorStore) -> None:
     recent = int((datetime.now(UTC) - timedelta(minutes=1)).timestamp())
     with store.writing(lag=0) as writer:
