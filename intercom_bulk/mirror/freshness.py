@@ -82,7 +82,7 @@ def judge(
 
     A question wholly inside the last five minutes is about the second before them. `zone` is for the message alone.
     """
-    begins = known.members.start
+    begins = known.begins  # of rows, too: words are looked for in all that is here
     horizon = math.ceil(min(now, now if end is None else end)) - grace
     first = math.floor(start) if start is not None else begins if begins is not None else horizon - 1
     first = min(first, horizon - 1)
@@ -131,6 +131,8 @@ class _Telling:
     def stale(self) -> str:
         members = self.known.members
         asked = members & Coverage.between(self.first, self.horizon)
+        if members.end is None and self.known.is_shallow:
+            return "Only rows are here, not the messages after the first: run a backfill of whole conversations."
         if members.end is None:
             return "The mirror is empty: run a backfill first."
         if asked.start is not None:

@@ -88,7 +88,22 @@ def test_a_search_for_words_asks_for_threads_and_a_list_for_rows(store: MirrorSt
     synced(store, began=NOON, depth=Depth.ROW)
     mirror = Mirror(store)
     assert mirror.search_conversations(start=DAY, end=NOON, now=NOON).sync_info["state"] == "fresh"
-    assert mirror.search_conversations("refund", start=DAY, end=NOON, now=NOON).sync_info["state"] == "stale"
+    words = mirror.search_conversations("refund", start=DAY, end=NOON, now=NOON).sync_info
+    assert words["state"] == "stale"
+    assert words["message"].startswith("Only rows are here, not the messages after the first")
+
+
+def test_words_are_not_fresh_where_older_rows_lack_their_messages(store: MirrorStore) -> None:
+    synced(store, began=NOON, depth=Depth.ROW)
+    with store.writing(lag=0) as writer:
+        writer.begin_sync("t", SyncKind.BACKFILL, {}, at=NOON)
+        for window in writer.plan_windows("t", [Span(NOON - 600, NOON)]):
+            writer.finish_window(writer.begin_window(window, at=NOON), depth=Depth.THREAD)
+        writer.finish_sync("t", SyncState.COMPLETED, at=NOON)
+    info = Mirror(store).search_conversations("refund", now=NOON).sync_info
+    assert info["state"] == "stale"
+    assert info["message"].startswith("Does not reach back to 2026-11-20 00:00: begins at 2026-11-20 11:50")
+    assert Mirror(store).search_conversations(now=NOON).sync_info["state"] == "fresh"
 
 
 def test_the_status_says_what_there_is(store: MirrorStore) -> None:
