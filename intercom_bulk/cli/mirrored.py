@@ -117,6 +117,8 @@ def sql(given: argparse.Namespace) -> int:
         screen.show(*table(names, [[_cell(value) for value in row] for row in rows]))
     if more:
         screen.say(f"Only the first {most:,}: -n shows more, and `mirror export --sql` writes all of them to a file.")
+    if screen.as_json and len(set(names)) < len(names):
+        raise UsageError("Two columns have the same name, and JSON would keep one of them: name them apart with AS.")
     screen.give({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows], "more": more})
     return Exit.DONE
 

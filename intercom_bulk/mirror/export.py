@@ -48,7 +48,7 @@ def write_jsonl(store: MirrorStore, out: TextIO, *, sql: str = CONVERSATIONS, pa
     """One object a line, as it is: nothing is guarded; `custom_attributes` is an object."""
     with store.asking(sql, parameters) as (names, rows):
         count = 0
-        for line in _lines(names, rows):
+        for line in _lines(_apart(names), rows):
             out.write(line + "\n")
             count += 1
     return count
@@ -70,7 +70,7 @@ def write_parquet(
         with store.asking(sql, parameters) as (names, answers), rows.open("w", encoding="utf-8") as out:
             count = 0
             kinds = {name: set() for name in names}
-            for line in _lines(names, _seen(answers, kinds), nested=False):
+            for line in _lines(_apart(names), _seen(answers, kinds), nested=False):
                 out.write(line + "\n")
                 count += 1
         if not count:
@@ -117,6 +117,13 @@ def _type(kinds: set[type]) -> str:
     if kinds and kinds <= {int, float}:
         return "DOUBLE"
     return "VARCHAR"
+
+
+def _apart(names: Sequence[str]) -> Sequence[str]:
+    """The same names. Raises `UsageError` where a row by name would lose a column."""
+    if len(set(names)) < len(names):
+        raise UsageError("Two columns have the same name, and one of them would be lost: name them apart with AS.")
+    return names
 
 
 def _lines(names: Sequence[str], rows: Iterable[tuple[Any, ...]], *, nested: bool = True) -> Iterator[str]:

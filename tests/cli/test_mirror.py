@@ -271,3 +271,9 @@ def test_after_ctrl_c_a_backfill_is_gone_on_with_and_fetches_the_rest(cli: Cli, 
     assert "40 conversations" in ended.out
     assert fetched() <= 42
     assert cli("mirror", "backfill", "--resume", "last", "--workers", "3").code == 2
+
+
+def test_json_refuses_two_columns_of_one_name(cli: Cli, store: MirrorStore) -> None:
+    ended = cli("mirror", "sql", "SELECT 1 AS a, 2 AS a", "--json")
+    assert (ended.code, "name them apart with AS" in ended.err) == (2, True)
+    assert cli("mirror", "sql", "SELECT 1 AS a, 2 AS a").code == 0
