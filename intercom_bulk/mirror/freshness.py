@@ -166,7 +166,7 @@ class _Telling:
     def _spans(self, spans: Coverage) -> str:
         named = [f"{self._at(span.lo)} to {self._at(span.hi)}" for span in spans.spans[:_NAMED]]
         more = len(spans.spans) - _NAMED
-        return " and ".join(filter(None, [", ".join(named), f"{more} more spans" if more > 0 else ""]))
+        return " and ".join(filter(None, [", ".join(named), f"{more} more span{'s' * (more > 1)}" if more > 0 else ""]))
 
     def _at(self, second: int) -> str:
         return datetime.fromtimestamp(second, self.zone).strftime("%Y-%m-%d %H:%M")
