@@ -12,6 +12,7 @@ from intercom_bulk.cli.making import settings
 from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
 from intercom_bulk.errors import SettingsError, Transient, UsageError
 from intercom_bulk.mirror import export as exporting
+from intercom_bulk.mirror.files import checked_workspace
 from intercom_bulk.mirror.live import connect_mirror
 from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.search import Mirror
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.coverage import Coverage
     from intercom_bulk.mirror.syncs import Sync
 
-__all__ = ["export", "opened", "search", "sql", "status"]
+__all__ = ["export", "opened", "search", "sql", "status", "trust"]
 
 SOME = 100
 """Rows that people are shown."""
@@ -46,6 +47,8 @@ def opened(given: argparse.Namespace) -> Mirror:
     home, url = Settings.home_from_env()
     named = getattr(given, "workspace", None)
     if named is not None:
+        if url is None and not (home / "mirror" / f"{checked_workspace(named)}.db").exists():
+            raise UsageError(f"There is no mirror of workspace {named} here: check --workspace.")
         return Mirror(open_mirror(home, named, url=url), zone=_here())
     try:
         told = whose(settings(given))
@@ -78,7 +81,8 @@ def status(given: argparse.Namespace) -> int:
     known, state, syncs = mirror.get_sync_status(), mirror.check_sync_state(), mirror.store.syncs(5)
     under_way = "; a sync is under way" if known["sync_in_progress"] else ""
     screen.show(f"Mirror: {known['total_conversations']:,} conversations{under_way}")
-    screen.show(*wrapped(f"{state['state']}: {state['message']}", first="  ", rest="  "))
+    for line in trust(mirror, state):
+        screen.show(*wrapped(line, first="  ", rest="  "))
     for depth, told in ((Depth.ROW, "rows"), (Depth.THREAD, "threads")):
         screen.show(*_covered(told, mirror.store.knowledge(depth).members))
     if syncs:
@@ -113,6 +117,8 @@ def sql(given: argparse.Namespace) -> int:
         screen.show(*table(names, [[_cell(value) for value in row] for row in rows]))
     if more:
         screen.say(f"Only the first {most:,}: -n shows more, and `mirror export --sql` writes all of them to a file.")
+    if screen.as_json and len(set(names)) < len(names):
+        raise UsageError("Two columns have the same name, and JSON would keep one of them: name them apart with AS.")
     screen.give({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows], "more": more})
     return Exit.DONE
 
@@ -151,6 +157,15 @@ def _write(mirror: Mirror, path: Path, form: str, question: str) -> int:
 
 
 # -- in words
+
+
+def trust(mirror: Mirror, rows: Mapping[str, Any]) -> Iterator[str]:
+    """How far rows can be trusted, and a search for words, where threads are mirrored and that is not the same."""
+    yield f"{rows['state']}: {rows['message']}"
+    if mirror.store.knowledge(Depth.THREAD).members:
+        words = mirror.check_sync_state(depth=Depth.THREAD)
+        if words["gaps"] != rows["gaps"]:
+            yield f"words: {words['state']}: {words['message']}"
 
 
 def _covered(told: str, covered: Coverage) -> Iterator[str]:

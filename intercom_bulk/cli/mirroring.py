@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.cli.ending import Exit, code_of
 from intercom_bulk.cli.following import follow
 from intercom_bulk.cli.making import run_options, settings
-from intercom_bulk.cli.mirrored import opened
+from intercom_bulk.cli.mirrored import opened, trust
 from intercom_bulk.cli.screen import Screen, table, when, wrapped
 from intercom_bulk.mirror.repair import Repair
 from intercom_bulk.mirror.schema import SyncState
@@ -39,7 +39,8 @@ def sync(given: argparse.Namespace) -> int:
         report = follow(made.start(run_options(given)), screen, "Sync")
     screen.show(*wrapped(str(report), rest="  "))
     told = mirror.check_sync_state()
-    screen.say(*wrapped(f"{told['state']}: {told['message']}"))
+    for line in trust(mirror, told):
+        screen.say(*wrapped(line))
     screen.give({**report.to_dict(), "sync_info": told})
     return _code(report)
 

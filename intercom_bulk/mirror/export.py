@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,7 +19,7 @@ from intercom_bulk.errors import SettingsError, UsageError
 from intercom_bulk.runs.report import id_cell, printable, safe_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from intercom_bulk.mirror.store import MirrorStore
 
@@ -35,10 +36,10 @@ def write_csv(store: MirrorStore, out: TextIO, *, sql: str = CONVERSATIONS, para
     with store.asking(sql, parameters) as (names, rows):
         guards = [id_cell if name == "id" or name.endswith("_id") else safe_cell for name in names]
         writer = csv.writer(out)
-        writer.writerow(names)
+        writer.writerow([safe_cell(name) for name in names])
         count = 0
         for row in rows:
-            writer.writerow([guard(_text(value)) for guard, value in zip(guards, row, strict=True)])
+            writer.writerow([_cell(guard, value) for guard, value in zip(guards, row, strict=True)])
             count += 1
     return count
 
@@ -47,7 +48,7 @@ def write_jsonl(store: MirrorStore, out: TextIO, *, sql: str = CONVERSATIONS, pa
     """One object a line, as it is: nothing is guarded; `custom_attributes` is an object."""
     with store.asking(sql, parameters) as (names, rows):
         count = 0
-        for line in _lines(names, rows):
+        for line in _lines(_apart(names), rows):
             out.write(line + "\n")
             count += 1
     return count
@@ -69,7 +70,7 @@ def write_parquet(
         with store.asking(sql, parameters) as (names, answers), rows.open("w", encoding="utf-8") as out:
             count = 0
             kinds = {name: set() for name in names}
-            for line in _lines(names, _seen(answers, kinds), nested=False):
+            for line in _lines(_apart(names), _seen(answers, kinds), nested=False):
                 out.write(line + "\n")
                 count += 1
         if not count:
@@ -118,6 +119,13 @@ def _type(kinds: set[type]) -> str:
     return "VARCHAR"
 
 
+def _apart(names: Sequence[str]) -> Sequence[str]:
+    """The same names. Raises `UsageError` where a row by name would lose a column."""
+    if len(set(names)) < len(names):
+        raise UsageError("Two columns have the same name, and one of them would be lost: name them apart with AS.")
+    return names
+
+
 def _lines(names: Sequence[str], rows: Iterable[tuple[Any, ...]], *, nested: bool = True) -> Iterator[str]:
     place = names.index("custom_attributes") if nested and "custom_attributes" in names else None
     for row in rows:
@@ -129,6 +137,12 @@ def _lines(names: Sequence[str], rows: Iterable[tuple[Any, ...]], *, nested: boo
 
 def _value(name: str, value: object) -> object:
     return bool(value) if name in _FLAGS and isinstance(value, int) else value
+
+
+def _cell(guard: Callable[[str], str], value: object) -> str:
+    """A number is no formula, below zero neither; an id is guarded though it is one."""
+    text = _text(value)
+    return text if isinstance(value, (int, float, Decimal)) and guard is safe_cell else guard(text)
 
 
 def _text(value: object) -> str:

@@ -82,7 +82,7 @@ def judge(
 
     A question wholly inside the last five minutes is about the second before them. `zone` is for the message alone.
     """
-    begins = known.members.start
+    begins = known.begins  # of rows, too: words are looked for in all that is here
     horizon = math.ceil(min(now, now if end is None else end)) - grace
     first = math.floor(start) if start is not None else begins if begins is not None else horizon - 1
     first = min(first, horizon - 1)
@@ -131,6 +131,8 @@ class _Telling:
     def stale(self) -> str:
         members = self.known.members
         asked = members & Coverage.between(self.first, self.horizon)
+        if members.end is None and self.known.is_shallow:
+            return "Only rows are here, not the messages after the first: run a backfill of whole conversations."
         if members.end is None:
             return "The mirror is empty: run a backfill first."
         if asked.start is not None:
@@ -164,7 +166,7 @@ class _Telling:
     def _spans(self, spans: Coverage) -> str:
         named = [f"{self._at(span.lo)} to {self._at(span.hi)}" for span in spans.spans[:_NAMED]]
         more = len(spans.spans) - _NAMED
-        return " and ".join(filter(None, [", ".join(named), f"{more} more spans" if more > 0 else ""]))
+        return " and ".join(filter(None, [", ".join(named), f"{more} more span{'s' * (more > 1)}" if more > 0 else ""]))
 
     def _at(self, second: int) -> str:
         return datetime.fromtimestamp(second, self.zone).strftime("%Y-%m-%d %H:%M")

@@ -77,8 +77,13 @@ class Knowledge:
     """All that is proved for questions of one depth."""
 
     def __init__(self, proofs: Iterable[Proof], depth: Depth = Depth.ROW) -> None:
-        fit = [proof for proof in proofs if proof.depth in depth.serving]
+        known = list(proofs)
+        fit = [proof for proof in known if proof.depth in depth.serving]
         self.depth = depth
+        self.is_shallow = bool(known) and not fit
+        """Whether there is something, but nothing of this depth."""
+        self.begins = min((proof.span.lo for proof in known), default=None)
+        """The first second of which anything is known, at whatever depth."""
         self.changes = Coverage.of(proof.span for proof in fit if proof.axis is Axis.UPDATED)
         """Changed in one of these seconds: stored, whenever it was created."""
         self._windows = [proof for proof in fit if proof.axis is Axis.CREATED]

@@ -153,7 +153,7 @@ class Mirror:
         """
         if limit < 1:
             raise UsageError(f"limit must be at least 1, not {limit}.")
-        lo, hi = self._second(start), self._second(end)
+        lo, hi = self._range(start, end)
         # First what is known: rows that come after that are more than was promised, never less.
         depth = Depth.ROW if query is None or not query.strip() else Depth.THREAD
         verdict = self._judge(lo, hi, depth, now)
@@ -190,7 +190,7 @@ class Mirror:
         now: float | None = None,
     ) -> dict[str, Any]:
         """The `sync_info` of a question from `start` to `end`; at `depth` THREAD, of one about what was written."""
-        verdict = self._judge(self._second(start), self._second(end), depth, now)
+        verdict = self._judge(*self._range(start, end), depth, now)
         return sync_info(verdict, self._last_sync(), self._zone)
 
     def get_sync_status(self) -> dict[str, Any]:
@@ -228,6 +228,13 @@ class Mirror:
 
     def _iso(self, second: float | None) -> str | None:
         return None if second is None else _iso(second, self._zone)
+
+    def _range(self, start: Moment | None, end: Moment | None) -> tuple[float | None, float | None]:
+        lo, hi = self._second(start), self._second(end)
+        if lo is not None and hi is not None and hi < lo:
+            # Nothing is found of such a time, and "fresh" would say that there is nothing.
+            raise UsageError("The time that is asked about ends before it begins: check its start and its end.")
+        return lo, hi
 
     def _second(self, moment: Moment | None) -> float | None:
         return None if moment is None else second_of(moment, self._zone)

@@ -19,6 +19,7 @@ from intercom_bulk.mirror.documents import read_version
 from intercom_bulk.mirror.files import FileBackend
 from intercom_bulk.mirror.packing import unpack
 from intercom_bulk.mirror.proofs import INDEX_LAG, Axis, Depth, Knowledge
+from intercom_bulk.mirror.questions import checked_question
 from intercom_bulk.mirror.schema import KEY_BITS, SHORT, UNREAD, SyncState
 from intercom_bulk.mirror.syncs import SyncBook
 from intercom_bulk.mirror.words import read_search
@@ -197,8 +198,9 @@ class MirrorStore:
 
     def sql(self, text: str, parameters: Sequence[object] = ()) -> Answer:
         """Any question in SQL; it cannot write. Parameters are written `?`. Raises `UsageError` for what is none."""
+        question = checked_question(text)
         with self.reading() as on:
-            names, rows = on.ask(text, parameters)
+            names, rows = on.ask(question, parameters)
             return Answer(names, list(rows))
 
     @contextmanager
@@ -206,8 +208,9 @@ class MirrorStore:
         self, text: str, parameters: Sequence[object] = ()
     ) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]]:
         """As `sql`, for more rows than fit into memory."""
+        question = checked_question(text)
         with self.reading() as on:
-            names, rows = on.ask(text, parameters)
+            names, rows = on.ask(question, parameters)
             try:
                 yield names, rows
             finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from intercom_bulk.mirror.coverage import Span
 from tests.mirror.filling import WORKSPACE, asked, filled
 
 if TYPE_CHECKING:
@@ -98,6 +99,19 @@ def test_without_a_token_the_only_mirror_is_looked_at(
     ended = cli("mirror", "status")
     assert (ended.code, "--workspace with one of other123, sandbox1" in ended.err) == (2, True)
     assert "Mirror: 40 conversations" in cli("mirror", "status", "--workspace", WORKSPACE).out
+    ended = cli("mirror", "status", "--workspace", "mistyped")
+    assert (ended.code, "no mirror of workspace mistyped" in ended.err) == (2, True)
+    assert not (home / "mirror" / "mistyped.db").exists()
+
+
+def test_what_is_known_of_words_is_told_where_it_differs_from_what_is_known_of_rows(
+    cli: Cli, sandbox: Sandbox, home: Path
+) -> None:
+    filled(sandbox, home)
+    assert "words: " not in cli("mirror", "status").out
+    created = sorted(one["created_at"] for one in sandbox.items())
+    filled(sandbox, home, threads=True, within=Span(created[5], created[20]))
+    assert "\n  words: stale: Does not reach back to " in cli("mirror", "status").out
 
 
 def test_without_a_token_and_without_a_mirror_the_token_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,3 +271,9 @@ def test_after_ctrl_c_a_backfill_is_gone_on_with_and_fetches_the_rest(cli: Cli, 
     assert "40 conversations" in ended.out
     assert fetched() <= 42
     assert cli("mirror", "backfill", "--resume", "last", "--workers", "3").code == 2
+
+
+def test_json_refuses_two_columns_of_one_name(cli: Cli, store: MirrorStore) -> None:
+    ended = cli("mirror", "sql", "SELECT 1 AS a, 2 AS a", "--json")
+    assert (ended.code, "name them apart with AS" in ended.err) == (2, True)
+    assert cli("mirror", "sql", "SELECT 1 AS a, 2 AS a").code == 0

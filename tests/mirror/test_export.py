@@ -40,6 +40,21 @@ def test_no_cell_of_a_csv_is_a_formula(filled: MirrorStore) -> None:
     assert (second["open"], second["created_at"], second["snoozed_until"]) == ("0", str(T + 1), "")
 
 
+def test_a_number_below_zero_stays_one_and_the_name_of_a_column_is_no_formula(store: MirrorStore) -> None:
+    out = io.StringIO()
+    write_csv(store, out, sql="SELECT -5 AS n, '-5' AS t, -1.5 AS x, 12345678901234567 AS tag_id, 3 AS \"=cmd()\"")
+    assert out.getvalue() == "n,t,x,tag_id,'=cmd()\r\n-5,'-5,-1.5,'12345678901234567,3\r\n"
+
+
+def test_two_columns_of_one_name_are_refused_where_one_would_be_lost(store: MirrorStore) -> None:
+    twice = "SELECT 1 AS id, 2 AS id"
+    with pytest.raises(UsageError, match="name them apart"):
+        write_jsonl(store, io.StringIO(), sql=twice)
+    out = io.StringIO()
+    assert write_csv(store, out, sql=twice) == 1
+    assert out.getvalue() == "id,id\r\n1,2\r\n"
+
+
 def test_an_export_may_be_any_question(filled: MirrorStore) -> None:
     out = io.StringIO()
     assert write_csv(filled, out, sql="SELECT id, state FROM conversation WHERE state = ?", parameters=("closed",)) == 1

@@ -88,7 +88,22 @@ def test_a_search_for_words_asks_for_threads_and_a_list_for_rows(store: MirrorSt
     synced(store, began=NOON, depth=Depth.ROW)
     mirror = Mirror(store)
     assert mirror.search_conversations(start=DAY, end=NOON, now=NOON).sync_info["state"] == "fresh"
-    assert mirror.search_conversations("refund", start=DAY, end=NOON, now=NOON).sync_info["state"] == "stale"
+    words = mirror.search_conversations("refund", start=DAY, end=NOON, now=NOON).sync_info
+    assert words["state"] == "stale"
+    assert words["message"].startswith("Only rows are here, not the messages after the first")
+
+
+def test_words_are_not_fresh_where_older_rows_lack_their_messages(store: MirrorStore) -> None:
+    synced(store, began=NOON, depth=Depth.ROW)
+    with store.writing(lag=0) as writer:
+        writer.begin_sync("t", SyncKind.BACKFILL, {}, at=NOON)
+        for window in writer.plan_windows("t", [Span(NOON - 600, NOON)]):
+            writer.finish_window(writer.begin_window(window, at=NOON), depth=Depth.THREAD)
+        writer.finish_sync("t", SyncState.COMPLETED, at=NOON)
+    info = Mirror(store).search_conversations("refund", now=NOON).sync_info
+    assert info["state"] == "stale"
+    assert info["message"].startswith("Does not reach back to 2026-11-20 00:00: begins at 2026-11-20 11:50")
+    assert Mirror(store).search_conversations(now=NOON).sync_info["state"] == "fresh"
 
 
 def test_the_status_says_what_there_is(store: MirrorStore) -> None:
@@ -138,6 +153,15 @@ def test_times_without_a_zone_are_in_the_workspaces(store: MirrorStore) -> None:
 def test_what_cannot_be_meant_is_refused(store: MirrorStore, wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Mirror(store).search_conversations(**wrong)
+
+
+def test_a_time_that_ends_before_it_begins_is_refused_rather_than_fresh(store: MirrorStore) -> None:
+    synced(store, began=NOON)
+    mirror = Mirror(store)
+    for ask in (mirror.search_conversations, mirror.check_sync_state):
+        with pytest.raises(UsageError, match="ends before it begins"):
+            ask(start=NOON - 100, end=NOON - 200, now=NOON)
+        ask(start=NOON - 100, end=NOON - 100, now=NOON)
 
 
 def test_the_clock_is_asked_when_nobody_says_when_it_is(store: MirrorStore) -> None:

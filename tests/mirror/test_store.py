@@ -14,6 +14,7 @@ from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
 from intercom_bulk.mirror.coverage import Span
 from intercom_bulk.mirror.documents import read_thread
 from intercom_bulk.mirror.proofs import Axis, Depth
+from intercom_bulk.mirror.questions import checked_question
 from intercom_bulk.mirror.rows import Stored
 from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
 from intercom_bulk.mirror.store import Short, open_mirror
@@ -313,9 +314,8 @@ def test_sql_takes_what_looks_like_a_parameter_but_is_text(store: MirrorStore) -
 
 @pytest.mark.parametrize("text", ["SELEC 1", "SELECT nothing FROM conversation", "SELECT 1 /", "", "SELECT 'a"])
 def test_sql_that_is_none_is_told_in_a_sentence(store: MirrorStore, text: str) -> None:
-    if text:
-        with pytest.raises(UsageError, match="cannot be answered"):
-            store.sql(text)
+    with pytest.raises(UsageError, match="cannot be answered"):
+        store.sql(text)
     assert store.sql("SELECT 1 AS n").rows == [(1,)]
 
 
@@ -326,6 +326,7 @@ def test_sql_that_is_none_is_told_in_a_sentence(store: MirrorStore, text: str) -
         "UPDATE conversation SET title = 'x'",
         "DROP VIEW messages",
         "CREATE TABLE x (a text)",
+        "WITH a AS (SELECT 1) DELETE FROM conversation",
     ],
 )
 def test_sql_cannot_write(store: MirrorStore, text: str) -> None:
@@ -530,3 +531,25 @@ def test_a_copy_of_the_file_alone_has_all_that_was_written_while_somebody_reads(
         copied.write_bytes((tmp_path / "mirror" / "abc.db").read_bytes())
         with open_mirror(tmp_path / "elsewhere", "abc") as copy:
             assert copy.total() == 50
+
+
+@pytest.mark.parametrize(
+    "text", ["BEGIN", "PRAGMA query_only = OFF", "-- x\nATTACH '{}' AS e", "VACUUM INTO '{}'", "/**/"]
+)
+def test_what_is_no_question_does_nothing(store: MirrorStore, tmp_path: Path, text: str) -> None:
+    made = tmp_path / "made.db"
+    for ask in (store.sql, lambda said: store.asking(said).__enter__()):
+        with pytest.raises(UsageError, match="cannot be answered"):
+            ask(text.format(made))
+    assert not made.exists()
+    save(store, conversation())
+    assert store.sql("SELECT count(*) FROM conversation").rows == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "text", ["select 1", " ( SELECT 1)", "WITH a AS (SELECT 1) SELECT * FROM a", "/* x */ -- y\nVALUES (1)"]
+)
+def test_a_question_may_begin_with_a_remark(store: MirrorStore, text: str) -> None:
+    if not text.startswith(" ("):  # brackets around all of it are PostgreSQL's
+        assert store.sql(text).rows == [(1,)]
+    assert checked_question(text) == text
