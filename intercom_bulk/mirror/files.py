@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import socket
 from typing import TYPE_CHECKING
 
-from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import LedgerError, RunBusy, UsageError
 from intercom_bulk.mirror import schema
 from intercom_bulk.mirror.backend import Folded, marks
 from intercom_bulk.mirror.packing import packed_text, unpacked_text
 from intercom_bulk.runs.database import Database
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  Windows: one process at a time is the caller's business there
-    fcntl = None  # type: ignore[assignment]
+from intercom_bulk.runs.holding import Held, Hold, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +25,6 @@ __all__ = ["FileBackend", "checked_workspace"]
 PAGE_SIZE = 16_384
 """Bytes: rows with bodies are wide."""
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,50}")
-_GLANCES, _GLANCE = 10, 0.01
-"""`is_held` takes the lock for a moment to see whether it is free: so often, and so many seconds apart, it is tried."""
 
 
 def checked_workspace(workspace: str) -> str:
@@ -86,42 +77,25 @@ class FileBackend:
 
     def write(self) -> Database:
         self._make_folder()
-        descriptor = self._hold()
+        hold = self._hold()
         try:
-            return _Held(self._path, self._migrations, descriptor)
+            return _Writable(self._path, self._migrations, hold)
         except BaseException:
-            os.close(descriptor)
+            hold.release()
             raise
 
-    def _hold(self) -> int:
+    def _hold(self) -> Hold:
         try:
-            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+            return Hold.taken(self._lock_path)
+        except Held as error:
+            raise RunBusy(f"{error} is syncing this mirror: wait for it, or stop it.") from None
         except OSError as error:
             raise LedgerError(
                 f"The mirror's folder cannot be written ({error.strerror}): set INTERCOM_BULK_HOME."
             ) from error
-        if fcntl is not None and not _locked(descriptor):
-            holder = os.read(descriptor, 200).decode(errors="replace")
-            os.close(descriptor)
-            raise RunBusy(f"{holder or 'Another process'} is syncing this mirror: wait for it, or stop it.")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        return descriptor
 
     def is_held(self) -> bool:
-        if fcntl is None:
-            return False
-        try:
-            descriptor = os.open(self._lock_path, os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self._lock_path)
 
     @property
     def _lock_path(self) -> Path:
@@ -131,31 +105,19 @@ class FileBackend:
         return f"FileBackend({self._path.stem!r})"
 
 
-class _Held(Database):
+class _Writable(Database):
     """The lock ends with the connection, or with the process, however that ends."""
 
-    def __init__(self, path: Path, migrations: Sequence[str], descriptor: int) -> None:
+    def __init__(self, path: Path, migrations: Sequence[str], hold: Hold) -> None:
         super().__init__(path, migrations, any_thread=True, page_size=PAGE_SIZE)
-        self._descriptor = descriptor
+        self._hold = hold
 
     def close(self) -> None:
         # Readers that stay open keep SQLite from doing it: a copy of the one file would lack what is in the log.
         with contextlib.suppress(LedgerError):
             self.row("PRAGMA wal_checkpoint(PASSIVE)")
         super().close()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _locked(descriptor: int) -> bool:
-    for glance in range(_GLANCES):
-        if glance:
-            SYSTEM.sleep(_GLANCE)
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    return False
+        self._hold.release()
 
 
 class Fts5:

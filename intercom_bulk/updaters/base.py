@@ -145,7 +145,8 @@ class IntercomBulkUpdater(ABC):
 
         Says of each id None (done) or what went wrong with it, such as `Gone`. What it raises is every item's error.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no perform_batch().")
+        del item_ids, args, kwargs
+        raise UsageError(f"{type(self).__name__} takes its items one by one: it has no perform_batch().")
 
     def get_item_id(self, item: dict[str, Any]) -> str:
         """The id in a search result."""

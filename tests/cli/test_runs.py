@@ -305,10 +305,11 @@ def test_a_second_ctrl_c_cuts_off_what_is_in_flight(cli: Cli, busy: Sandbox) -> 
         busy.set(latency_ms=60_000)
         time.sleep(0.5)
         process.send_signal(2)
-        time.sleep(0.5)
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "Ctrl-C again" in line)
         process.send_signal(2)
         _, err = process.communicate(timeout=20)
-        assert process.returncode == 130, err
+        assert process.returncode == 130, said + err
     counts = cli("runs", "show", "last", "--json").json["counts"]
     assert counts["done"] + counts.get("unknown", 0) >= len(busy.effects())
     assert counts["unknown"] > 0

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from intercom_bulk.mirror.store import MirrorStore, open_mirror
-from tests.stores import servers
+from tests.stores.conftest import own_database, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,20 +16,7 @@ if TYPE_CHECKING:
 
     Open = Callable[[], MirrorStore]
 
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with servers.server() as url:
-        if url is None:
-            pytest.skip(f"no PostgreSQL: none at {servers.NAMED}, none on 127.0.0.1:5432, and none is installed")
-        yield url
-
-
-@pytest.fixture(scope="session")
-def own_database(server: str) -> Iterator[str]:
-    """This process's own, so that tests may run side by side."""
-    with servers.database(server) as url:
-        yield url
+__all__ = ["own_database", "server"]
 
 
 @pytest.fixture
