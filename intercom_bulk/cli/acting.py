@@ -14,7 +14,7 @@ from intercom_bulk.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from intercom_bulk.cli.table import Operation
+    from intercom_bulk.operations import Operation
     from intercom_bulk.runs.preview import Preview
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 

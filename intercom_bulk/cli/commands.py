@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.cli import mirrors, options
-from intercom_bulk.cli.table import RESOURCES
 from intercom_bulk.cli.values import positive, whole
+from intercom_bulk.operations import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import intercom_bulk
 from intercom_bulk.cli.screen import Screen, wrapped
-from intercom_bulk.cli.table import STEPS
 from intercom_bulk.errors import UsageError
+from intercom_bulk.operations import STEPS
 from intercom_bulk.settings import Settings, region_url
 
 if TYPE_CHECKING:
     import argparse
 
-    from intercom_bulk.cli.table import Operation
+    from intercom_bulk.operations import Operation
     from intercom_bulk.updaters.base import IntercomBulkUpdater
 
 __all__ = ["Selection", "run_options", "select", "settings", "updater"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.cli.values import file_and_column, positive, share, span, whole
 
 if TYPE_CHECKING:
-    from intercom_bulk.cli.table import Operation
+    from intercom_bulk.operations import Operation
 
 __all__ = [
     "COMMON",

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from intercom_bulk.cli import commands, options
-from intercom_bulk.cli.table import OPERATIONS, RESOURCES, STEPS, Argument, Operation, StepWord
 from intercom_bulk.cli.values import READERS
+from intercom_bulk.operations import OPERATIONS, RESOURCES, STEPS, Argument, Operation, StepWord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

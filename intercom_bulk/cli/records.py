@@ -12,8 +12,8 @@ from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.following import report_format
 from intercom_bulk.cli.naming import Words
 from intercom_bulk.cli.screen import Screen, clip, duration, plain, table, when, wrapped
-from intercom_bulk.cli.table import typed
 from intercom_bulk.errors import UnknownRun, UsageError
+from intercom_bulk.operations import typed
 from intercom_bulk.runs import report as reporting
 from intercom_bulk.runs.model import RunState, Status
 from intercom_bulk.updaters.history import Runs

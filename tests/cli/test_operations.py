@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.cli.table import OPERATIONS, RESOURCES, operation
+from intercom_bulk.operations import OPERATIONS, RESOURCES, operation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 import intercom_bulk
 from intercom_bulk.cli import making
 from intercom_bulk.cli.parser import make_parser
-from intercom_bulk.cli.table import OPERATIONS, STEPS, Argument, Operation, operation
+from intercom_bulk.operations import OPERATIONS, STEPS, Argument, Operation, operation
 
 if TYPE_CHECKING:
     from intercom_bulk import IntercomBulkUpdater

@@ -10,7 +10,7 @@ import pytest
 
 import intercom_bulk
 from intercom_bulk import IntercomBulkUpdater
-from intercom_bulk.cli.table import OPERATIONS
+from intercom_bulk.operations import OPERATIONS
 from tests.docs.conftest import ROOT
 from tests.updaters.promises import CASES
 

@@ -1,4 +1,4 @@
-"""Every bulk operation of the command line: one row each. Light: whoever asks for help waits for nothing else.
+"""Every bulk operation that people can name: one row each. Light: whoever asks for help waits for nothing else.
 
 A row names the updater that does the work, by its public name, and what of the command line goes into which argument
 of its constructor. A new operation is a row here, and nothing anywhere else.

@@ -1,0 +1,1 @@
+"""What conversations are about, offline: rules, lexicons and plain statistics, honest about what they are."""
