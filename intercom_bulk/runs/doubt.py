@@ -115,7 +115,9 @@ def decide(doubt: Doubt, seen: Seen, *, tries: int, at: float) -> Outcome | None
     if not doubt.resendable:
         return replace(lost, status=Status.NEEDS_REVIEW)
     if doubt.deaths >= DEATHS:
-        lost = replace(lost, message=f"{doubt.deaths} processes ended while it was in flight: it may be what ends them.")
+        lost = replace(
+            lost, message=f"{doubt.deaths} processes ended while it was in flight: it may be what ends them."
+        )
     elif lost.attempts - doubt.deaths < tries:
         return replace(lost, status=Status.STAGED)
     return replace(lost, status=Status.NEEDS_REVIEW if seen is None else Status.FAILED)
