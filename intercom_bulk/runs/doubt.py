@@ -35,8 +35,8 @@ size perhaps, must not do so for ever.
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """`outcome` is the `unknown` one of the attempt; `resendable`: a second effect would be harmless. `deaths`: how many
-    of its attempts ended with their process.
+    """`outcome` is the `unknown` one of the attempt; `resendable`: a second effect would be harmless. `deaths`: how
+    many of the item's attempts ended with their process.
     """
 
     item: Item
