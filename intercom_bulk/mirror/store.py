@@ -163,7 +163,7 @@ class MirrorStore:
         with self.reading() as on:
             for batch in chunks(ids):
                 sql = f"SELECT * FROM conversations_flat WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks alone
-                names, rows = on.ask(sql, batch)
+                names, rows = on.named(sql, batch)
                 for row in rows:
                     one = dict(zip(names, row, strict=True))
                     flags = {name: bool(one[name]) for name in ("open", "read")}
@@ -178,7 +178,7 @@ class MirrorStore:
         """Rows of `messages`, the first message first."""
         sql = "SELECT * FROM messages WHERE conversation_id = ? ORDER BY created_at, position"
         with self.reading() as on:
-            names, rows = on.ask(sql, (str(conversation_id),))
+            names, rows = on.named(sql, (str(conversation_id),))
             return [dict(zip(names, row, strict=True)) for row in rows]
 
     def document(self, conversation_id: str) -> dict[str, Any] | None:
