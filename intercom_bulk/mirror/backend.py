@@ -32,6 +32,9 @@ class Connection(Protocol):
     def row(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""
 
+    def named(self, sql: str, parameters: Sequence[object] = ()) -> tuple[tuple[str, ...], Iterator[Row]]:
+        """The names of the columns, and the rows: our own question, and not a long answer."""
+
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it changed."""
 

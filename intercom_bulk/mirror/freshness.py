@@ -80,7 +80,8 @@ def judge(
 ) -> Freshness:
     """Compare what is known with a question. No `start`: from where the mirror begins; no `end`: until now.
 
-    A question wholly inside the last five minutes is about the second before them. `zone` is for the message alone.
+    A question wholly inside the last five minutes, or after now, is about the second before them: whoever asks again
+    when the time has come finds it in step. `zone` is for the message alone.
     """
     begins = known.begins  # of rows, too: words are looked for in all that is here
     horizon = math.ceil(min(now, now if end is None else end)) - grace
@@ -94,9 +95,13 @@ def judge(
     limit = math.ceil(min(now, now if end is None else end))
     as_of = known.current_until(first, horizon)
     told = _Telling(known, first, horizon, holes, changes, zone)
+    if state is State.STALE:
+        message = told.stale()
+    else:
+        message = told.future(math.floor(start)) if start is not None and start > now else told.reaching(limit)
     return Freshness(
         state=state,
-        message=told.stale() if state is State.STALE else told.reaching(limit),
+        message=message,
         gaps=gaps,
         up_to=told.up_to(limit) if reaches else None,
         as_of=as_of,
@@ -127,6 +132,10 @@ class _Telling:
         if self.changes.start is not None:
             ends.append(max(self.changes.start, self.first))
         return min(ends)
+
+    def future(self, start: int) -> str:
+        """Nobody knows anything of it, and there is nothing: that the rest is fresh says nothing of it."""
+        return f"The time asked about has not come yet: it begins at {self._at(start)}."
 
     def stale(self) -> str:
         members = self.known.members

@@ -77,8 +77,10 @@ class MirrorStore:
     # -- opening
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that cannot write."""
+    def reading(self, *, keep: bool = True) -> Iterator[Connection]:
+        """A connection that cannot write. Not to `keep`: nobody else gets it afterwards. What somebody asked in SQL may
+        have changed it for good: in PostgreSQL a question can set what is written where, and take locks.
+        """
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -88,7 +90,7 @@ class MirrorStore:
         except BaseException:
             connection.close()
             raise
-        if self._closed or len(self._idle) >= _IDLE:
+        if not keep or self._closed or len(self._idle) >= _IDLE:
             connection.close()
         else:
             self._idle.append(connection)
@@ -161,7 +163,7 @@ class MirrorStore:
         with self.reading() as on:
             for batch in chunks(ids):
                 sql = f"SELECT * FROM conversations_flat WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks alone
-                names, rows = on.ask(sql, batch)
+                names, rows = on.named(sql, batch)
                 for row in rows:
                     one = dict(zip(names, row, strict=True))
                     flags = {name: bool(one[name]) for name in ("open", "read")}
@@ -175,7 +177,9 @@ class MirrorStore:
     def messages(self, conversation_id: str) -> list[dict[str, Any]]:
         """Rows of `messages`, the first message first."""
         sql = "SELECT * FROM messages WHERE conversation_id = ? ORDER BY created_at, position"
-        return list(self.sql(sql, (str(conversation_id),)))
+        with self.reading() as on:
+            names, rows = on.named(sql, (str(conversation_id),))
+            return [dict(zip(names, row, strict=True)) for row in rows]
 
     def document(self, conversation_id: str) -> dict[str, Any] | None:
         """Intercom's own JSON, as it was read last; with `conversation_parts` where the thread was. None: not here."""
@@ -199,7 +203,7 @@ class MirrorStore:
     def sql(self, text: str, parameters: Sequence[object] = ()) -> Answer:
         """Any question in SQL; it cannot write. Parameters are written `?`. Raises `UsageError` for what is none."""
         question = checked_question(text)
-        with self.reading() as on:
+        with self.reading(keep=False) as on:
             names, rows = on.ask(question, parameters)
             return Answer(names, list(rows))
 
@@ -209,13 +213,13 @@ class MirrorStore:
     ) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]]:
         """As `sql`, for more rows than fit into memory."""
         question = checked_question(text)
-        with self.reading() as on:
+        with self.reading(keep=False) as on:
             names, rows = on.ask(question, parameters)
             try:
                 yield names, rows
             finally:
                 if isinstance(rows, Generator):
-                    rows.close()  # the connection is lent again, and must not be in the middle of an answer
+                    rows.close()  # before its connection
 
     # -- what is to be done
 

@@ -68,6 +68,7 @@ def test_sql_is_answered_in_columns_and_cannot_write(cli: Cli, store: MirrorStor
     few = cli("mirror", "sql", "SELECT id FROM conversation", "-n", "3")
     assert len(few.out.splitlines()) == 4
     assert "Only the first 3" in few.err
+    assert cli("mirror", "sql", "SELECT 9e999 AS a, -9e999 AS b", "--json").json["rows"] == [{"a": None, "b": None}]
     for wrong in ("SELEC", "DELETE FROM conversation", "SELECT 1; SELECT 2"):
         ended = cli("mirror", "sql", wrong)
         assert ended.code == 2, wrong

@@ -546,6 +546,23 @@ def test_what_is_no_question_does_nothing(store: MirrorStore, tmp_path: Path, te
     assert store.sql("SELECT count(*) FROM conversation").rows == [(1,)]
 
 
+def test_what_somebody_set_by_a_question_ends_with_it(database: str, tmp_path: Path) -> None:
+    """PostgreSQL has functions that change a connection for good: one that is lent again may write, or read elsewhere,
+    or hold a lock that a sync needs."""
+    with open_mirror(tmp_path, "abc12def", url=database) as store:
+        save(store, conversation())
+        assert store.total() == 1  # from here on a connection is kept
+        for name, value in (("default_transaction_read_only", "off"), ("search_path", "public")):
+            store.sql("SELECT set_config(?, ?, false)", (name, value))
+        with store.asking("SELECT pg_advisory_lock(7)") as (_, rows):
+            list(rows)
+        assert store.total() == 1
+        with pytest.raises(LedgerError, match="read-only"), store.reading() as on:
+            on.execute("DELETE FROM conversation")
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7"
+        assert store.sql(held).rows == [(0,)]
+
+
 @pytest.mark.parametrize(
     "text", ["select 1", " ( SELECT 1)", "WITH a AS (SELECT 1) SELECT * FROM a", "/* x */ -- y\nVALUES (1)"]
 )
