@@ -203,6 +203,9 @@ class TsVector:
         sql = f"SELECT key, packed FROM search_text WHERE key IN ({marks(len(keys))})"  # noqa: S608  marks alone
         return {key: Folded(*unpacked_text(packed).split("\n")) for key, packed in connection.rows(sql, keys)}
 
+    def compact(self, connection: Connection) -> None:
+        """A row of search_text is the whole of it: VACUUM does that."""
+
     def find(self, connection: Connection, wanted: Wanted, lo: int, hi: int, limit: int) -> list[int]:
         sql = """
             SELECT key FROM search_text WHERE words @@ ?::tsquery AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?

@@ -24,7 +24,8 @@ from intercom_bulk.mirror.spans import NARROWEST, parts_of, title
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from intercom_bulk.api.pages import RawPage
     from intercom_bulk.mirror.meter import Meter
@@ -86,7 +87,7 @@ class Incomplete(Exception):
 class WindowSource:
     """The windows of one sync, which are planned already. Thread-safe, as the lanes need it.
 
-    `life`: of the run, so that no lane is called as one of an earlier life.
+    `life`: of the run, so that no lane is called as one of an earlier life. `on_rows` hears what was stored.
     """
 
     repeatable = False
@@ -103,6 +104,7 @@ class WindowSource:
         timeout: float = 30.0,
         lanes: int = LANES,
         life: int = 1,
+        on_rows: Callable[[Sequence[Mapping[str, Any]]], object] = lambda _: None,
     ) -> None:
         self._workspace = workspace
         self._clock = workspace.clock
@@ -113,6 +115,7 @@ class WindowSource:
         self._reader = PageReader(workspace, timeout=timeout)
         self._owed = OwedThreads()
         self._life, self._named = life, 0
+        self._on_rows = on_rows
         self._walks: dict[str, _Walk] = {}
         self._failures: dict[int, int] = {}
         self._troubles: dict[int, _Trouble] = {}
@@ -213,6 +216,7 @@ class WindowSource:
             expected=page.total,
             counts=self._meter.take(),
         )
+        self._on_rows(rows)
         items: Sequence[Item] = ()
         if self._depth is Depth.THREAD:
             ids = self._store.threads_wanted(rows)

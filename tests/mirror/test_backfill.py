@@ -238,8 +238,7 @@ def test_conversations_that_vanish_meanwhile_are_marked_and_stop_nothing(
     assert (summary.success, summary.codes) == (30, {"deleted": 30})
     assert (status.state, status.conversations_stored, status.short) == (RunState.COMPLETED, 30, 1)
     with mirror_of(sandbox, home) as store:
-        (short,) = store.short_threads()
-        assert (short.parts_stored, short.parts_total) == (500, 600)
+        assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [(500, 600)]
         assert store.sql("SELECT count(*) FROM tombstone").rows == [(30,)]
 
 
