@@ -42,7 +42,7 @@ def backfill(given: argparse.Namespace) -> int:
     depth = Depth.ROW if given.rows_only else Depth.THREAD
     with Backfill(
         days=given.days, period=given.period, since=given.since, until=given.until, depth=depth,
-        settings=settings(given),
+        contacts=not given.no_contacts, settings=settings(given),
     ) as made:  # fmt: skip
         return _followed(made, made.start(run_options(given), parallel_workers=given.workers), given)
 
@@ -50,7 +50,7 @@ def backfill(given: argparse.Namespace) -> int:
 def go_on(given: argparse.Namespace, run_id: str) -> int:
     """Over the range, at the depth and with the workers that it began with."""
     check_reports(given)
-    for name in ("until", "rows_only", "workers"):
+    for name in ("until", "rows_only", "no_contacts", "workers"):
         if getattr(given, name, None):
             said = name.replace("_", "-")
             raise UsageError(f"--{said} is for a new backfill: one that is gone on with keeps what it began with.")

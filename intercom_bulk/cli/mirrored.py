@@ -85,9 +85,12 @@ def status(given: argparse.Namespace) -> int:
         screen.show(*wrapped(line, first="  ", rest="  "))
     for depth, told in ((Depth.ROW, "rows"), (Depth.THREAD, "threads")):
         screen.show(*_covered(told, mirror.store.knowledge(depth).members))
+    contacts = mirror.store.contact_counts()
+    screen.show(_people(contacts))
     if syncs:
-        screen.show("", *table(("SYNC", "KIND", "BEGAN", "STATE", "CHANGED", "CALLS"), [_row(sync) for sync in syncs]))
-    screen.give({**known, "sync_info": state, "syncs": [_as_json(sync) for sync in syncs]})
+        head = ("SYNC", "KIND", "BEGAN", "STATE", "NEWS", "CALLS")
+        screen.show("", *table(head, [_row(sync) for sync in syncs]))
+    screen.give({**known, "contacts": contacts, "sync_info": state, "syncs": [_as_json(sync) for sync in syncs]})
     return Exit.DONE
 
 
@@ -178,6 +181,15 @@ def _covered(told: str, covered: Coverage) -> Iterator[str]:
     yield f"  {told:<9}created {when(covered.start)} to {when(covered.end)}{rest}"
     for hole in holes.spans[:3]:
         yield f"  {'':<9}  not {when(hole.lo)} to {when(hole.hi)}"
+
+
+def _people(contacts: Mapping[str, int]) -> str:
+    told = [f"{contacts['stored']:,} read"]
+    told += [f"{contacts[name]:,} {said}" for name, said in _NOT_HERE.items() if contacts[name]]
+    return f"  {'contacts':<9}{', '.join(told)}"
+
+
+_NOT_HERE = {"unread": "not read", "merged": "merged into others", "gone": "deleted or archived"}
 
 
 def _row(sync: Sync) -> tuple[str, ...]:

@@ -116,6 +116,8 @@ class Catching:
         self._summary = summary
         unread = _unread(summary)
         self._listing.tell_missed()
+        if self._given.sync.question["full"]:
+            self._given.writer.compact()
         if self._deletions is not None:
             self._end_deletions(self._deletions, summary)
         if summary.state in _OVER and self._changes.reached_end:
@@ -137,7 +139,11 @@ class Catching:
     def _booked(self, sync: Sync, proof: Proof | None) -> None:
         assert self._summary is not None  # noqa: S101  it is booked after it ended
         done, unread = self._summary.success, _unread(self._summary)
-        self._told(SyncReport.of(sync, proof=proof, deleted=self._listing.deleted, threads=done, unread=unread))
+        report = SyncReport.of(
+            sync, proof=proof, deleted=self._listing.deleted, threads=done, unread=unread, contacts=self._contacts.read,
+            deletions_unknown=self._deletions.refusal if self._deletions is not None else None,
+        )  # fmt: skip
+        self._told(report)
 
 
 def where_from(store: MirrorStore, wanted: Depth | None, *, full: bool) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from intercom_bulk.errors import SettingsError
 from intercom_bulk.mirror.backend import chunks, marks
 from intercom_bulk.mirror.documents import read_version
 from intercom_bulk.mirror.files import FileBackend
+from intercom_bulk.mirror.freshness import Deletions
 from intercom_bulk.mirror.packing import unpack
 from intercom_bulk.mirror.proofs import INDEX_LAG, Axis, Depth, Knowledge
 from intercom_bulk.mirror.questions import checked_question
@@ -361,6 +362,16 @@ class MirrorStore:
         with self.reading() as on:
             (at,) = on.row(sql) or (None,)
         return None if at is None else float(at)
+
+    def deletions(self) -> Deletions | None:
+        """How far it is known what was deleted; None: nothing was ever read."""
+        at = self.deletions_known_to()
+        if at is None:
+            return None
+        sql = "SELECT state, error FROM sync WHERE kind = 'deletions' ORDER BY started_at DESC LIMIT 1"
+        with self.reading() as on:
+            state, error = on.row(sql) or (None, None)
+        return Deletions(at, error if state == SyncState.FAILED else None)
 
     def windows(self, sync_id: str, *states: WindowState) -> list[Window]:
         """Of a backfill; all, or those in one of these states."""

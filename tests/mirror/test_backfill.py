@@ -159,7 +159,7 @@ def test_a_window_that_is_short_is_a_hole_that_stops_no_other_and_can_be_filled_
 
     def hide(path: str, asked: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
         """One of the conversations that are counted is not shown."""
-        if "search" in path and is_bad.is_set() and asks_about(asked, lost.created_at):
+        if "conversations/search" in path and is_bad.is_set() and asks_about(asked, lost.created_at):
             answered["conversations"] = [one for one in answered["conversations"] if one["id"] != str(lost.id)]
         return answered
 
@@ -214,7 +214,7 @@ def test_a_row_of_a_lagging_index_does_not_replace_what_was_read_since(
 
     def age(path: str, _: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
         """As it was earlier in the second of its last change."""
-        for one in answered["conversations"] if "search" in path else ():
+        for one in answered["conversations"] if "conversations/search" in path else ():
             one["title"] = "as it was"
         return answered
 
@@ -238,7 +238,8 @@ def test_conversations_that_vanish_meanwhile_are_marked_and_stop_nothing(
     assert (summary.success, summary.codes) == (30, {"deleted": 30})
     assert (status.state, status.conversations_stored, status.short) == (RunState.COMPLETED, 30, 1)
     with mirror_of(sandbox, home) as store:
-        assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [(500, 600)]
+        short = "SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total"
+        assert store.sql(short).rows == [(500, 600)]
         assert store.sql("SELECT count(*) FROM tombstone").rows == [(30,)]
 
 

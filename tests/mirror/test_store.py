@@ -275,7 +275,7 @@ def test_of_a_contact_that_is_gone_only_that_stays(store: MirrorStore, mark: Gon
         writer.save_contacts([CONTACT | {"updated_at": T + 9}], seen_at=T + 40)
         assert store.sql(asked).rows[0][2] is None, "that was read before it went"
         writer.save_contacts([CONTACT | {"updated_at": T + 60}], seen_at=T + 60)
-    assert store.sql(asked).rows == [(None, None, "c@example.com", "Cleo", None, '{"a":"Zebra"}', None)]
+    assert store.sql(asked).rows == [(None, None, "c@example.com", "Cleo", None, '{"a": "Zebra"}', None)]
     assert store.contact_counts() == {"stored": 1, "merged": 0, "gone": 0, "unread": 0}
 
 
