@@ -15,6 +15,7 @@ from intercom_bulk.mirror import export as exporting
 from intercom_bulk.mirror.files import checked_workspace
 from intercom_bulk.mirror.live import connect_mirror
 from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.schema import SyncKind
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.whose import whose
@@ -88,7 +89,7 @@ def status(given: argparse.Namespace) -> int:
     contacts = mirror.store.contact_counts()
     screen.show(_people(contacts))
     if syncs:
-        head = ("SYNC", "KIND", "BEGAN", "STATE", "NEWS", "CALLS")
+        head = ("SYNC", "KIND", "BEGAN", "STATE", "CHANGED", "CALLS")
         screen.show("", *table(head, [_row(sync) for sync in syncs]))
     screen.give({**known, "contacts": contacts, "sync_info": state, "syncs": [_as_json(sync) for sync in syncs]})
     return Exit.DONE
@@ -192,12 +193,15 @@ def _people(contacts: Mapping[str, int]) -> str:
 _NOT_HERE = {"unread": "not read", "merged": "merged into others", "gone": "deleted or archived"}
 
 
+_KINDS = {SyncKind.INCREMENTAL: "sync"}
+
+
 def _row(sync: Sync) -> tuple[str, ...]:
     counts = sync.counts
     return (
         sync.run_id or sync.id,
-        sync.kind.value,
-        when(sync.started_at),
+        _KINDS.get(sync.kind, sync.kind.value),
+        when(sync.started_at)[5:],  # the year is in the name of the run, and the screen is narrow
         sync.state.value,
         f"{counts.added + counts.changed:,}",
         f"{counts.calls:,}",

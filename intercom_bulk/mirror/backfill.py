@@ -50,7 +50,8 @@ class Backfill:
     last `period` ("day", "week", "month", "quarter", "year"). Without any of them: the last 90 days.
 
     `depth` is "thread" (whole conversations, a call for each that is new or changed) or "row" (what a search shows, a
-    call for 150). `contacts`: who they are with, too (a call for 150 that are not here). Times without a zone are in `zone`. One at a time writes to a workspace's mirror.
+    call for 150). `contacts`: who they are with, too (a call for 150 that are not here). Times without a zone are in
+    `zone`. One at a time writes to a workspace's mirror.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Backfill:
         self, options: RunOptions | None = None, *, parallel_workers: int | None = None, timeout: float = 30.0
     ) -> Run:
         """Begin in the background. What is there can be asked for at once, and grows."""
-        return self._launch(options, parallel_workers, timeout, parameters={"depth": self._depth.value, "contacts": self._contacts})
+        return self._launch(
+            options, parallel_workers, timeout, parameters={"depth": self._depth.value, "contacts": self._contacts}
+        )
 
     def resume(self, run_id: str, options: RunOptions | None = None) -> Run:
         """Go on with a backfill under its own id; one that ended with holes goes on as a run that follows it. Raises
@@ -105,7 +108,9 @@ class Backfill:
             return self._launch(options, workers, timeout, parameters=told, run_id=run_id)
         if record.state in _OVER:
             raise UsageError(f"Backfill {run_id} is complete: there is nothing to go on with.")
-        told = {name: told[name] for name in ("depth", "contacts") if name in told} | {"sync": told.get("sync") or run_id}
+        told = {name: told[name] for name in ("depth", "contacts") if name in told} | {
+            "sync": told.get("sync") or run_id
+        }
         return self._launch(options, workers, timeout, parameters=told, parent=run_id)
 
     def stop(self, run_id: str | None = None) -> None:

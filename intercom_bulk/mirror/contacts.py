@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience, segment
-from intercom_bulk.api.pages import Search, endpoint, read_page
+from intercom_bulk.api.pages import RawPage, Search, endpoint, read_page
 from intercom_bulk.errors import ApiError, Gone, Rejected, Unauthorized
 from intercom_bulk.mirror.documents import contacts_of
 from intercom_bulk.mirror.fields import id_of
@@ -125,10 +125,7 @@ class Contacts:
         search = Search(_SEARCH, {"field": "id", "operator": "IN", "value": list(ids)}, min(AT_ONCE, len(ids)))
         cursor: str | None = None
         for _ in ids:  # one page as a rule; where it shows fewer at a time, never more than one for each
-            with patience(self._timeout):
-                page = self._workspace.reads.call(
-                    lambda after=cursor: read_page(self._workspace.client, search, after), resend=True
-                )
+            page = self._page(search, cursor)
             people = [one for one in page.items if one.get("id")]
             self._save(people, asked - INDEX_LAG)
             shown.update(str(one["id"]) for one in people)
@@ -137,6 +134,10 @@ class Contacts:
                 break
         with self._lock:
             self._alone.extend(contact_id for contact_id in ids if contact_id not in shown)
+
+    def _page(self, search: Search, cursor: str | None) -> RawPage:
+        with patience(self._timeout):
+            return self._workspace.reads.call(lambda: read_page(self._workspace.client, search, cursor), resend=True)
 
     def _fetch_one(self, contact_id: str) -> None:
         """Its own address tells what became of it."""

@@ -129,8 +129,8 @@ def judge(
 
 
 def _unmarked(deletions: Deletions | None, horizon: int, changes: Coverage) -> Gap | None:
-    """When something may have been deleted without the mirror's notice. Where changes of that time are not known either,
-    and could be, that goes without saying: to be deleted is one.
+    """When something may have been deleted without the mirror's notice. Where a sync would tell, and changes of that
+    time are not known either, that goes without saying: to be deleted is one.
     """
     if deletions is None or deletions.known_to >= horizon:
         return None

@@ -21,7 +21,8 @@ __all__ = ["Listing"]
 
 class Listing:
     """Several threads may list side by side. `proved`: the seconds of whose changes earlier syncs said that nothing is
-    missing; what is listed of them and was not here is `missed`, each conversation once. `on_rows` hears what was stored.
+    missing; what is listed of them and was not here is `missed`, each conversation once. `on_rows` hears what was
+    stored.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ __all__ = ["EMPTY_CONTACT", "emptied", "leftovers", "purge"]
 _KEPT = frozenset({"state", "open", "read", "priority", "reopens", "assignments", "parts_expected"})
 """Of the columns of a conversation; and its id and all times."""
 _BLANK: Mapping[str, Any] = {"subject": "", "body": "", "custom_attributes": "{}"}
-_CONTENT = {
+_CONTENT: Mapping[str, Any] = {
     one.name: _BLANK.get(one.name)
     for one in fields(ConversationRow)
     if one.name not in _KEPT and one.name != "id" and not one.name.endswith(("_at", "_since", "_until"))
@@ -32,7 +32,7 @@ _EMPTY = f"""
     WHERE key = ?
 """  # noqa: S608  names of columns
 EMPTY_CONTACT: Mapping[str, Any] = {
-    **{name: None for name in columns(ContactRow)}, "updated_at": 0, "custom_attributes": "{}", "raw": pack({}),
+    **dict.fromkeys(columns(ContactRow)), "updated_at": 0, "custom_attributes": "{}", "raw": pack({}),
 }  # fmt: skip
 """A contact of which nothing is known but its id."""
 _TABLES = ("part", "conversation_tag", "conversation_contact")

@@ -18,8 +18,8 @@ __all__ = ["SyncReport"]
 class SyncReport:
     """One sync. `found` conversations were listed; of those `added`, `changed` and `unchanged` are counted by what the
     mirror had. `missed` are those that the syncs before had promised and not stored: it should be 0. `threads` were
-    fetched, `unread` could not be. `deleted` are newly known to be gone; `deletions_unknown` says why that is not known.
-    `contacts` were read.
+    fetched, `unread` could not be. `deleted` are newly known to be gone; `deletions_unknown` says why that is not
+    known. `contacts` were read.
 
     `in_step_to`: nothing is missing of what changed before that epoch second; None: it proved nothing. `seconds` is how
     long it took.

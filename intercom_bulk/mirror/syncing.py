@@ -151,8 +151,9 @@ class IncrementalSync:
     """Brings a mirror in step with its workspace: `IncrementalSync().run()`, `await IncrementalSync().start()`.
 
     `depth`: "row" or "thread"; None: threads, where the mirror has any. `full`: look at everything since the mirror
-    begins. `deletions`: look for deleted ones, too. `contacts`: read whom the changed ones are with, where they are not
-    here or wrote since; a full sync reads all of them. `workers` threads at a time, None: INTERCOM_SYNC_WORKERS, else 10.
+    begins. `deletions`: look for deleted ones, too. `contacts`: read whom the changed ones are with, where those are
+    not here or wrote since; a full sync reads all of them. `workers` threads at a time, None: INTERCOM_SYNC_WORKERS, else
+    10.
     `strategy`: see INTERCOM_SYNC_STRATEGY. Without `workspace` or `settings`, by what `connection` and the environment
     say.
     """
@@ -164,6 +165,8 @@ class IncrementalSync:
     ) -> None:  # fmt: skip
         if workspace is not None and (settings is not None or connection):
             raise UsageError("A sync takes a workspace, or the settings for one, not both.")
+        if settings is not None and connection:
+            raise UsageError(f"A sync takes settings, or {', '.join(connection)}, not both.")
         if depth is not None and depth not in set(Depth):
             raise UsageError(f"depth must be 'thread' or 'row', not {depth!r}.")
         known = workspace.settings if workspace is not None else settings or Settings.build(**connection)

@@ -114,6 +114,7 @@ class WindowSource:
         self._meter = meter
         self._reader = PageReader(workspace, timeout=timeout)
         self._owed = OwedThreads()
+        self._sync_id = sync_id
         self._life, self._named = life, 0
         self._on_rows = on_rows
         self._walks: dict[str, _Walk] = {}
@@ -139,7 +140,21 @@ class WindowSource:
         after = replace(part, pages=part.pages + 1)
         if walk is None:
             return Page((), replace(after, done=self._lanes.close_one()))
-        return Page(self._read_on(part.key, walk), replace(after, cursor=str(walk.window.number)))
+        items = self._read_on(part.key, walk)
+        return Page(items, replace(after, cursor=str(walk.window.number)), left=self._rows_left())
+
+    def _rows_left(self) -> int | None:
+        """Conversations that are still to be listed, so that people see how far it is. None: not every window was
+        looked at yet; or only rows are read, and those are no items.
+        """
+        if self._depth is not Depth.THREAD or self._lanes.are_waiting:
+            return None
+        left = 0
+        for window in self._store.windows(self._sync_id, WindowState.PENDING, WindowState.FETCHING):
+            if window.expected is None:
+                return None
+            left += max(window.expected - window.stored, 0)
+        return left
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
         """One more lane, where windows wait for one."""

@@ -48,10 +48,11 @@ class GoneContact:
 
 
 _CONTACT = columns(ContactRow)
+_NEW_CONTACT = ", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")
 _UPSERT_CONTACT = f"""
     INSERT INTO contact (seen_at, {", ".join(_CONTACT)}) VALUES ({marks(1 + len(_CONTACT))})
     ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = NULL, merged_into = NULL,
-        {", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")}
+        {_NEW_CONTACT}
     WHERE (contact.updated_at < excluded.updated_at
         OR (contact.updated_at = excluded.updated_at AND contact.seen_at <= excluded.seen_at))
         AND ((contact.deleted_at IS NULL AND contact.merged_into IS NULL) OR contact.seen_at < excluded.seen_at)
@@ -60,7 +61,7 @@ _MARK_CONTACT = f"""
     INSERT INTO contact (seen_at, {", ".join(_CONTACT)}, deleted_at, merged_into)
     VALUES ({marks(3 + len(_CONTACT))})
     ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = excluded.deleted_at,
-        merged_into = excluded.merged_into, {", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")}
+        merged_into = excluded.merged_into, {_NEW_CONTACT}
     WHERE contact.seen_at <= excluded.seen_at
 """  # noqa: S608  names of columns
 
@@ -129,8 +130,10 @@ class MirrorWriter:
         """Contacts that were deleted, or merged into others, as Intercom told at server time `seen_at`. Nothing of them
         stays but that.
         """
-        rows = [(seen_at, *({**EMPTY_CONTACT, "id": one.id}[name] for name in _CONTACT), one.at, one.merged_into)
-                for one in gone]
+        rows = [
+            (seen_at, *({**EMPTY_CONTACT, "id": one.id}[name] for name in _CONTACT), one.at, one.merged_into)
+            for one in gone
+        ]
         with self._atomic():
             if rows:
                 self._on.execute_many(_MARK_CONTACT, rows)

@@ -51,6 +51,8 @@ def test_the_answers_of_a_workspace_come_back_as_they_were(
     assert store.total() == 60
     assert store.threads_wanted(rows) == []
     assert all(store.document(thread["id"]) == thread for thread in threads)
-    assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [(500, 600)]
+    assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [
+        (500, 600)
+    ]
     flat = store.sql("SELECT count(*) FROM conversations_flat WHERE author_name LIKE 'Person %'")
     assert flat.rows == [(60,)]

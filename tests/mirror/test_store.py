@@ -176,7 +176,9 @@ def test_parts_that_a_thread_no_longer_shows_are_gone(store: MirrorStore) -> Non
 def test_a_thread_that_intercom_cuts_is_stored_and_told_as_short(store: MirrorStore, counted: dict[str, int]) -> None:
     save(store, thread("1", *(f"n{n}" for n in range(301, 801)), first=301, **counted))
     assert store.count_short(0, FAR) == 1
-    assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [(500, 800)]
+    assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [
+        (500, 800)
+    ]
     assert store.messages("1")[1]["position"] == 301
 
 
