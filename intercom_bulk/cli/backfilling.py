@@ -14,6 +14,7 @@ from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.runs.model import RunState
 from intercom_bulk.updaters.history import Runs
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ SHOWN = 30
 """Holes that people are shown."""
 LOOK = 1.0
 """Seconds between two looks at the mirror's book."""
+_ON_THE_WAY = frozenset({RunState.RUNNING, RunState.PAUSING, RunState.PAUSED})
 
 
 def backfill(given: argparse.Namespace) -> int:
@@ -103,7 +105,7 @@ class _Watched:
         now = self._run.progress()
         if now is None:
             return None
-        if SYSTEM.monotonic() >= self._next:
+        if SYSTEM.monotonic() >= self._next or now.state not in _ON_THE_WAY:
             self._told, self._next = self._made.status(self._run.run_id), SYSTEM.monotonic() + LOOK
         told = self._told
         if told is None or told.sync_id is None:

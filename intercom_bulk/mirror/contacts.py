@@ -37,7 +37,7 @@ __all__ = ["Contacts", "WithContacts"]
 
 AT_ONCE = 150
 """Ids of one search, and contacts of its page. Where Intercom takes fewer, it is asked for fewer."""
-ENOUGH = 100
+ENOUGH = 75
 """So many that wait are worth a call while there are rows to read."""
 FEWEST = 10
 TRIES = 3
@@ -185,8 +185,9 @@ class Contacts:
 
 
 class WithContacts:
-    """A source whose readers fetch contacts too: whenever enough of them wait, and the last reader the rest. Contacts
-    are no items: what is here of them the mirror knows, so nothing of it is resumed.
+    """A source whose readers fetch contacts too: each whenever enough of them wait, and one call's worth when it has
+    come to its end; the last one, whatever is left. Contacts are no items: what is here of them the mirror knows, so
+    nothing of it is resumed.
     """
 
     def __init__(self, source: Source, contacts: Contacts) -> None:
@@ -194,34 +195,37 @@ class WithContacts:
         self._contacts = contacts
         self._lock = threading.Lock()
         self._readers = 0
-        self._last: str | None = None
+        self._over: set[str] = set()
         self.repeatable = source.repeatable
 
     def open(self) -> Sequence[Slice]:
         opened = self._source.open()
         with self._lock:
-            self._readers, self._last = len(opened), None
+            self._readers = len(opened)
+            self._over.clear()
         return opened
 
     def read(self, part: Slice) -> Page:
-        if part.key == self._last:
+        if part.key in self._over:
             self._contacts.work()
-            return Page((), replace(part, pages=part.pages + 1, done=not self._contacts.is_waiting))
+            return Page((), replace(part, pages=part.pages + 1, done=not self._is_needed()))
         if self._contacts.work(ENOUGH):
             return Page((), replace(part, pages=part.pages + 1))
         page = self._source.read(part)
-        if page.after.done and self._is_last() and self._contacts.is_waiting:
-            self._last = part.key
-            return replace(page, after=replace(page.after, done=False))
-        return page
+        if not page.after.done:
+            return page
+        with self._lock:
+            self._readers -= 1
+            self._over.add(part.key)
+        return replace(page, after=replace(page.after, done=not self._contacts.is_waiting))
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
-        halves = self._source.split(part) if part.key != self._last else None
+        halves = self._source.split(part) if part.key not in self._over else None
         with self._lock:
             self._readers += halves is not None
         return halves
 
-    def _is_last(self) -> bool:
+    def _is_needed(self) -> bool:
+        """Whether what waits is left to this one: the others have come to their end."""
         with self._lock:
-            self._readers -= 1
-            return self._readers <= 0
+            return self._readers <= 0 and self._contacts.is_waiting

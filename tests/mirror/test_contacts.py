@@ -83,7 +83,7 @@ def test_a_backfill_reads_them_many_at_a_time(make_intercom_sandbox: Make, home:
         assert store.contact_counts() == {"stored": len(people), "merged": 0, "gone": 0, "unread": 0}
         assert [row["id"] for row in store.sql("SELECT id FROM conversations_flat WHERE author_name IS NULL")] == []
     assert len(people) > AT_ONCE
-    assert calls(sandbox, SEARCHES) <= -(-len(people) // 100) + 1
+    assert calls(sandbox, SEARCHES) <= len(people) // 75 + 2
     assert calls(sandbox, LOOKS) == 0
     searches = calls(sandbox, SEARCHES)
     backfilled(sandbox, home, depth=depth)
