@@ -350,3 +350,10 @@ def test_days_meet_without_a_gap_and_parts_do(home: Path) -> None:
     assert title(Span(DAY, 2 * DAY)) == "1970-01-02"
     assert title(Span(DAY, 4 * DAY)) == "1970-01-02 to 1970-01-04"
     assert title(Span(DAY + 60, DAY + 120)) == "1970-01-02 00:01:00 to 00:02:00"
+
+
+def test_a_run_key_is_refused_since_a_backfill_has_none(intercom_sandbox: Sandbox, home: Path) -> None:
+    settings = settings_of(intercom_sandbox, home)
+    with Backfill(days=1, settings=settings) as backfill, pytest.raises(UsageError, match="resume"):
+        backfill.start(RunOptions(run_key="nightly"))
+    assert Backfill.history(settings=settings_of(intercom_sandbox, home)) == []
