@@ -152,8 +152,8 @@ class IncrementalSync:
 
     `depth`: "row" or "thread"; None: threads, where the mirror has any. `full`: look at everything since the mirror
     begins. `deletions`: look for deleted ones, too. `contacts`: read whom the changed ones are with, where those are
-    not here or wrote since; a full sync reads all of them. `workers` threads at a time, None: INTERCOM_SYNC_WORKERS, else
-    10. `strategy`: see INTERCOM_SYNC_STRATEGY. Without `workspace` or `settings`, by what `connection` and the
+    not here or wrote since; a full sync reads all of them. `workers` threads at a time, None: INTERCOM_SYNC_WORKERS,
+    else 10. `strategy`: see INTERCOM_SYNC_STRATEGY. Without `workspace` or `settings`, by what `connection` and the
     environment say.
     """
 
