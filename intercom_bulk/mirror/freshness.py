@@ -106,7 +106,8 @@ def judge(
     holes = known.members.gaps(first, horizon)
     changes = known.missing_changes(first, horizon, horizon)
     fillable = gaps = (*_gaps(GapKind.CONVERSATIONS, holes), *_gaps(GapKind.CHANGES, changes))
-    unmarked = _unmarked(deletions, horizon, changes)
+    has_some = bool(known.members & Coverage.between(first, horizon))
+    unmarked = _unmarked(deletions, horizon, changes) if has_some else None
     if deletions is not None and unmarked is not None:
         gaps = (*gaps, unmarked)
         fillable = gaps if deletions.refusal is None else fillable
