@@ -355,8 +355,9 @@ class MirrorStore:
         """When the last look at all deletions began; before the first one, when anything was read at all."""
         sql = """
             SELECT coalesce(
-                (SELECT max(started_at) FROM sync WHERE kind = 'deletions' AND state = 'completed'),
-                (SELECT min(started_at) FROM sync WHERE kind <> 'deletions')
+                (SELECT started_at FROM sync WHERE kind = 'deletions' AND state = 'completed'
+                    ORDER BY started_at DESC LIMIT 1),
+                (SELECT started_at FROM sync WHERE kind <> 'deletions' ORDER BY started_at LIMIT 1)
             )
         """
         with self.reading() as on:
