@@ -119,12 +119,13 @@ def writing(store: MirrorStore, count: int) -> Iterator[list[int]]:
     def write() -> None:
         draw = random.Random(3)
         with store.writing() as writer:
+            writer.begin_sync("writing", SyncKind.INCREMENTAL, {}, at=NOW)
             while not stop.is_set():
                 began = time.perf_counter()
                 page = [document(draw.randrange(count), draw, count=count) for _ in range(50)]
                 for one in page:
                     one["updated_at"] = NOW + written[0]
-                writer.save_conversations(page, seen_at=NOW + written[0])
+                writer.save_threads("writing", page, seen_at=NOW + written[0])
                 written[0] += len(page)
                 stop.wait(max(50 / 167 - (time.perf_counter() - began), 0))
 

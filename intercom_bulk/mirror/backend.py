@@ -66,6 +66,9 @@ class TextIndex(Protocol):
     def texts(self, connection: Connection, keys: Sequence[int]) -> dict[int, Folded]:
         """What was indexed, of those that are."""
 
+    def compact(self, connection: Connection) -> None:
+        """Drop what was removed from the pages of the index, too. It takes as long as writing the index did."""
+
     def find(self, connection: Connection, wanted: Wanted, lo: int, hi: int, limit: int) -> list[int]:
         """Keys from `lo` to before `hi`, the highest first."""
 

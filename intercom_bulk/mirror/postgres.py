@@ -224,6 +224,9 @@ class TsVector:
         sql = f"SELECT key, packed FROM search_text WHERE key IN ({marks(len(keys))})"  # noqa: S608  marks alone
         return {key: Folded(*unpacked_text(packed).split("\n")) for key, packed in connection.rows(sql, keys)}
 
+    def compact(self, connection: Connection) -> None:
+        """A row of search_text is the whole of it: VACUUM does that."""
+
     def find(self, connection: Connection, wanted: Wanted, lo: int, hi: int, limit: int) -> list[int]:
         """Among the newest ones first: what many conversations say is found there at once, and the index would have
         to gather them all. Left to itself PostgreSQL chooses by statistics, which a new mirror does not have.

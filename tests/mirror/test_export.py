@@ -12,7 +12,7 @@ import pytest
 
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.export import MESSAGES, write_csv, write_jsonl, write_parquet
-from tests.mirror.made import T, conversation, thread
+from tests.mirror.made import T, conversation, kept, thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def filled(store: MirrorStore) -> MirrorStore:
         conversation("2", title="a\u2028b", created=T + 1, open=False, state="closed"),
     ]
     with store.writing() as writer:
-        writer.save_conversations(documents, seen_at=T)
+        kept(writer, documents, seen_at=T)
     return store
 
 
