@@ -160,7 +160,7 @@ def test_what_is_found_at_a_glance_and_what_in_the_index_is_the_same(database: s
         said = ["alpha beta", "alpha", "beta gamma"]
         with store.writing() as writer:
             rows = [conversation(str(n + 1), body=said[n % 3], created=T + n // 2) for n in range(30)]
-            writer.save_conversations(rows, seen_at=T)
+            kept(writer, rows, seen_at=T)
         with store.reading() as on:
             for query, limit, lo, hi in itertools.product(
                 ("alpha", "alpha beta", "gamma", "-gamma beta", "none"), (1, 4, 40), (0, 6), (9, 40)
