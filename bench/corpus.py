@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.insights.phase import Document, Message, Phase, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["LABELLED", "Memory", "generated", "labelled"]
 
