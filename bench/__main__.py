@@ -45,7 +45,7 @@ BENCHES: Sequence[_Bench] = (
     _Bench("backfill-rows", 190, backfill.rows),
     _Bench("backfill-threads", 50, backfill.threads),
     _Bench("insights-quality", 3, insights.quality),
-    _Bench("insights-speed", 310, insights.speed),
+    _Bench("insights-speed", 420, insights.speed),
     _Bench("overhead-plain", 120, overhead.plain),
     _Bench("overhead-tls", 80, overhead.tls),
     _Bench("contest-plain", 270, contest.plain),

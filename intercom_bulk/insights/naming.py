@@ -22,8 +22,8 @@ _HELD = 20_000
 def name_terms(texts: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
     """Of each theme the terms that tell it from the rest, the best first. `texts`: pairs of theme and cleaned text.
 
-    A term counts once a conversation, so that nobody's pasted log names a theme, and must be in two of them (or the only
-    one).
+    A term counts once a conversation, so that nobody's pasted log names a theme, and must be in two of them (or the
+    only one).
     """
     counts: dict[int, Counter[str]] = {}
     sizes: Counter[int] = Counter()

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bench.corpus import Memory
@@ -65,7 +65,7 @@ def test_the_same_corpus_again_changes_nothing() -> None:
     assert corpus.states["theme_extraction"] == state
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=8, phases=(Phase.explicit, Phase.generate))
 @given(
     st.dictionaries(st.integers(0, 7), st.integers(8, 30), min_size=2),
     st.dictionaries(st.integers(0, 7), st.integers(8, 30), min_size=2),
