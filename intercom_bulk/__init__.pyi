@@ -29,6 +29,9 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.insights.builtin import builtin_phases
+from intercom_bulk.insights.labels import by_attribute, by_tag
+from intercom_bulk.insights.phase import Document, Message, Phase
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
 from intercom_bulk.mirror.picking import Picked
@@ -111,6 +114,7 @@ __all__ = [
     "ConversationRedactor",
     "ConversationUpdater",
     "CustomAttributeUpdater",
+    "Document",
     "Effect",
     "Endpoint",
     "Exclude",
@@ -123,11 +127,13 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "Message",
     "Mirror",
     "MirrorStore",
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
+    "Phase",
     "Picked",
     "PlanFile",
     "Preview",
@@ -181,9 +187,12 @@ __all__ = [
     "Unsubscriber",
     "Untagger",
     "UsageError",
+    "builtin_phases",
     "bulk_close",
     "bulk_close_hybrid",
     "bulk_close_maximal",
+    "by_attribute",
+    "by_tag",
     "compile_query",
     "connect_mirror",
     "days_ago",
