@@ -7,17 +7,18 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from intercom_bulk.errors import IntercomBulkError, RunBusy, Stopped, UnknownRun
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.launch import drawn_id
 from intercom_bulk.pipeline.attempt import Attempt
+from intercom_bulk.pipeline.deletions import mark_deleted
 from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from intercom_bulk.insights.phase import Phase
     from intercom_bulk.mirror.store import MirrorStore
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["Conductor"]
+
+T = TypeVar("T")
 
 LOOK = 0.25
 """Seconds between looks at whether somebody has asked for the end."""
@@ -125,12 +128,14 @@ class Conductor:
         if self._told.stage != "fetch":
             return
         since, until = self._told.date_from, self._told.date_to
-        with Backfill(since=since, until=until, settings=self._workspace.settings) as backfill:
-            summary = self._fetched(backfill)
+        with Backfill(since=since, until=until, workspace=self._workspace) as backfill:
+            summary = self._when_free(lambda: self._follow(self._begun(backfill)))
             if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
                 raise _Failed(f"The fetch halted: {summary.reason}")
             holes = backfill.status(str(self._told.backfill_run_id)).holes
         lacks = []
+        if self._when_free(lambda: mark_deleted(self._workspace, self._store, self._check_stop)) is not None:
+            lacks.append("what was deleted could not be listed")
         if holes:
             lacks.append(f"{len(holes)} windows could not be fetched ({holes[0]})")
         if summary.failed:
@@ -142,20 +147,23 @@ class Conductor:
         self._told = replace(self._told, stage="process")
         self._book.save(self._told)
 
-    def _fetched(self, backfill: Backfill) -> Summary:
+    def _when_free(self, work: Callable[[], T]) -> T:
+        """As soon as nobody else writes to the mirror: other syncs are soon done."""
         ends = self._workspace.clock.monotonic() + PATIENCE
-        options = RunOptions(reason=f"run {self._told.id} of the pipeline")
         while True:
             self._check_stop()
-            try:
-                return self._follow(self._begun(backfill, options))
-            except RunBusy:  # somebody else syncs the mirror, and will soon be done
-                if self._workspace.clock.monotonic() > ends:
-                    raise
-                self._stop.wait(LOOK)
+            is_late = self._workspace.clock.monotonic() > ends
+            if is_late or not self._store.is_syncing:
+                try:
+                    return work()
+                except RunBusy:
+                    if is_late:
+                        raise
+            self._stop.wait(LOOK)
 
-    def _begun(self, backfill: Backfill, options: RunOptions) -> Run:
+    def _begun(self, backfill: Backfill) -> Run:
         """Under an id that is written down before it begins: a life that dies leaves no backfill that nobody knows."""
+        options = RunOptions(reason=f"run {self._told.id} of the pipeline")
         known = self._told.backfill_run_id
         if known is not None:
             try:
@@ -176,8 +184,10 @@ class Conductor:
             return
         self._check_stop()
         attempt = Attempt(self._workspace, self._store, self._book, self._told, phase)
-        summary = self._follow(attempt.start(self._resumable(self._told.phase(phase.name).run_id)))
-        self._told = attempt.told
+        try:
+            summary = self._follow(attempt.start(self._resumable(self._told.phase(phase.name).run_id)))
+        finally:
+            self._told = attempt.told
         if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
             raise _Failed(summary.reason or f"{phase.name} halted: see run {summary.run_id}.")
         self._told = attempt.finished(summary.failed)
