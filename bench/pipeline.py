@@ -43,6 +43,9 @@ _TOPICS = {
 }
 
 
+_COMMON = "hello please thanks team the we have a problem with our since yesterday can you look into it"
+
+
 class Nothing(Phase):
     """What is left is the cost of the engine, the mirror and the ledger."""
 
@@ -54,7 +57,7 @@ class Nothing(Phase):
 
 def _documents(count: int, now: int) -> Iterator[dict[str, Any]]:
     draw = random.Random(20)
-    common = ["hello", "please", "thanks", "team", "the", "we", "have", "a", "problem", "with", "our", "since", "yesterday", "can", "you", "look", "into", "it"]
+    common = _COMMON.split()
     words = {name: said.split() for name, said in _TOPICS.items()}
     names = sorted(words)
     for number in range(count):

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from intercom_bulk.errors import IntercomBulkError, RunBusy, Stopped, UnknownRun
+from intercom_bulk.errors import IntercomBulkError, LedgerError, RunBusy, Stopped, UnknownRun
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.launch import drawn_id
 from intercom_bulk.pipeline.attempt import Attempt
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.pipeline.book import PipelineBook, Told
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.runs.summary import Summary
     from intercom_bulk.workspace import Workspace
 
@@ -165,13 +167,9 @@ class Conductor:
         """Under an id that is written down before it begins: a life that dies leaves no backfill that nobody knows."""
         options = RunOptions(reason=f"run {self._told.id} of the pipeline")
         known = self._told.backfill_run_id
-        if known is not None:
-            try:
-                record = self._workspace.store.record(known)
-            except UnknownRun:
-                return backfill.start(options, name=known)
-            if record.is_resumable:
-                return backfill.resume(known, options)
+        record = self._record(known)
+        if known is not None and record is not None and record.is_resumable:
+            return backfill.resume(known, options)
         known = drawn_id()
         self._told = replace(self._told, backfill_run_id=known)
         self._book.save(self._told)
@@ -195,9 +193,18 @@ class Conductor:
 
     def _resumable(self, run_id: str | None) -> str | None:
         """The run of the ledger that an earlier life began, where it can be gone on with."""
+        record = self._record(run_id)
+        return run_id if record is not None and record.state in GOES_ON else None
+
+    def _record(self, run_id: str | None) -> RunRecord | None:
+        """None for a run that died before it was one: of which there is nothing, or a file without a record."""
         if run_id is None:
             return None
         try:
-            return run_id if self._workspace.store.record(run_id).state in GOES_ON else None
+            return self._workspace.store.record(run_id)
         except UnknownRun:
+            return None
+        except LedgerError:
+            with suppress(LedgerError):
+                self._workspace.store.delete(run_id)
             return None

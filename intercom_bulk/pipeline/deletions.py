@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 
 def mark_deleted(workspace: Workspace, store: MirrorStore, check_stop: Callable[[], None]) -> str | None:
-    """Mark them in the mirror, by some calls for a list. Returns why Intercom would not give it, if it would not. Raises
-    `RunBusy` while a sync is writing, and what `check_stop` raises between two pages.
+    """Mark them in the mirror, by some calls for a list. Returns why Intercom would not give it, if it would not.
+    Raises `RunBusy` while a sync is writing, and what `check_stop` raises between two pages.
     """
     with store.writing() as writer:
         at = workspace.now()

@@ -84,9 +84,10 @@ class Plan:
 
     `guarded`: failures that look alike halt the run; not where they harm nobody, and the others are wanted. `facts` are
     fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the gate's
-    requests and 429s) are those of its very first request, which may be earlier than the engine's start. `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded. `on_end` hears
-    the totals once, when nothing is in flight any more and before the record of the run says how it ended: what it
-    raises as a `LedgerError` halts the run.
+    requests and 429s) are those of its very first request, which may be earlier than the engine's start. `abort` ends
+    every request under way at once. `redact` takes secrets out of text that is recorded. `on_end` hears the totals
+    once, when nothing is in flight any more and before the record of the run says how it ended: what it raises as a
+    `LedgerError` halts the run.
     """
 
     run_id: str

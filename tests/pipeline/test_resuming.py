@@ -1,4 +1,4 @@
-"""Runs of the pipeline that were stopped, that failed, or whose process died: which are gone on with, and from where."""
+"""Runs of the pipeline that were stopped, that failed, or whose process died: which are gone on with, from where."""
 
 from __future__ import annotations
 
