@@ -1,9 +1,8 @@
 """python -m tests.crash.pipeline [--kills 40] [--conversations 1500] [--builtin] [--seed N]
 
-Kills a run of the pipeline (kill -9) in its fetch and in every phase, and at random moments, and resumes it by its id in
-another process, until so many are dead; then lets it end. Its results are held against an undisturbed run's, and each
-document that was processed more than once is counted: at most one batch for each kill. Exit status 1 when a promise is
-broken.
+Kills a run of the pipeline (kill -9) in its fetch and in every phase, sooner or later in it, and resumes it by its id
+in another process, until so many are dead; then lets it end. Its results are held against an undisturbed run's, and what
+was processed more than once is counted: at most one batch for each kill. Exit status 1 when a promise is broken.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def phases(*, builtin: bool, batch: int, log: Path) -> list[Phase]:
     if not builtin:
         made: list[Phase] = [Counting(log, _dawdle), Wording(log, _dawdle), Grouping(log, _dawdle)]
     else:
-        from intercom_bulk.insights import builtin_phases
+        from intercom_bulk.insights.builtin import builtin_phases
 
         made = [noted(phase, log) for phase in builtin_phases()]
     for phase in made:
