@@ -66,7 +66,7 @@ def phases(*, builtin: bool, batch: int, log: Path) -> list[Phase]:
     else:
         from intercom_bulk.insights.builtin import builtin_phases
 
-        made = [noted(phase, log) for phase in builtin_phases()]
+        made = [noted(phase, log, _dawdle) for phase in builtin_phases()]
     for phase in made:
         phase.batch_size = min(batch, phase.batch_size)
     return made
