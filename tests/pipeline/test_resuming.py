@@ -277,6 +277,19 @@ def test_the_checkpoint_never_speaks_of_what_is_not_stored(made: Made, home: Pat
     assert pipeline.resume(1).result().conversations_classified == COUNT
 
 
+def test_the_checkpoint_is_written_after_the_rows_that_it_speaks_of(made: Made, home: Path) -> None:
+    stopped_at(made, 1)
+    with sqlite3.connect(home / "mirror" / "sandbox1.db") as on:
+        # Refuses what a crash at this moment would leave behind.
+        on.execute(
+            "CREATE TRIGGER early BEFORE UPDATE ON pipeline_run WHEN json_extract(new.checkpoint, '$.done') >"
+            " (SELECT count(*) FROM phase_result WHERE phase = json_extract(new.checkpoint, '$.phase'))"
+            " BEGIN SELECT RAISE(ABORT, 'not stored yet'); END"
+        )
+    status = made().resume(1).result()
+    assert (status.status, status.error) == ("completed", None)
+
+
 def test_a_batch_that_was_stored_but_not_recorded_is_not_done_again(made: Made, home: Path) -> None:
     """A life that dies between the two: the ledger has the batch in flight, the mirror has its results."""
     status, counting = stopped_at(made, 2)
