@@ -224,7 +224,7 @@ def test_once_something_is_stored_the_checkpoint_says_so_and_it_is_not_fetched_a
 def test_a_run_goes_on_over_what_is_there_and_says_what_is_missing(made: Made, sandbox: Sandbox, home: Path) -> None:
     missing = sorted(str(one) for one in sandbox.workspace.conversations)[3]
     sandbox.set(poison_422_ids=(missing,))
-    status = made(Counting()).start(DAYS).result()
+    status = made(Counting(), fresh=True).start(DAYS).result()
     assert status.status == "completed"
     assert status.warning is not None
     assert "1 conversations could not be fetched whole" in status.warning
@@ -240,8 +240,8 @@ def test_a_busy_mirror_is_waited_for(made: Made, sandbox: Sandbox, home: Path) -
         assert run.result().status == "completed"
 
 
-def test_a_stop_while_it_waits_ends_it(made: Made, place: str | None) -> None:
-    pipeline = made(Counting(), url=place)
+def test_a_stop_while_it_waits_ends_it(made: Made) -> None:
+    pipeline = made(Counting())
     with pipeline.store() as store, store.writing():
         run = pipeline.start(DAYS)
         pipeline.stop(1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from intercom_bulk.pipeline.pipeline import Pipeline
+    from intercom_bulk.pipeline.status import PipelineStatus
     from intercom_bulk.sandbox import Sandbox
     from tests.pipeline.conftest import Made
 
@@ -50,11 +51,11 @@ def test_every_conversation_of_the_range_gets_a_result_of_every_phase(made: Made
     assert json.loads(json.dumps(status.as_dict()))["days"] == DAYS
     assert pipeline.active() is None
     assert [one.run_id for one in pipeline.history()] == [1]
+    views_say(pipeline, status)
 
 
-def test_the_view_for_people_says_what_the_status_says(made: Made, place: str | None) -> None:
-    pipeline = made(url=place)
-    status = pipeline.start(DAYS).result()
+def views_say(pipeline: Pipeline, status: PipelineStatus) -> None:
+    """The views for people say what the status says."""
     with pipeline.store() as store:
         (row,) = store.sql("SELECT id, status, checkpoint, date_from, date_to FROM pipeline_runs")
         (stories,) = store.sql("SELECT count(*) FROM stories").rows
@@ -78,8 +79,8 @@ def test_each_phase_is_a_run_on_record(made: Made, home: Path) -> None:
     assert records[str(status.backfill_run_id)].kind == "backfill"
 
 
-def test_a_second_run_does_only_what_has_changed(made: Made, sandbox: Sandbox, place: str | None) -> None:
-    made(url=place).start(DAYS).result()
+def test_a_second_run_does_only_what_has_changed(made: Made, sandbox: Sandbox) -> None:
+    made().start(DAYS).result()
     changed, deleted, *_ = list(sandbox.workspace.conversations.values())
     now = sandbox.app.clock.now()
     sandbox.workspace.changing(changed, now)
@@ -87,7 +88,7 @@ def test_a_second_run_does_only_what_has_changed(made: Made, sandbox: Sandbox, p
     sandbox.workspace.remove(deleted, now)
     sandbox.workspace.deleted.append((str(deleted.id), int(now), True))
     counting, wording = Counting(), Wording()
-    pipeline = made(counting, wording, Grouping(), url=place)
+    pipeline = made(counting, wording, Grouping())
     status = pipeline.start(DAYS).result()
     assert (counting.seen, wording.seen) == ([str(changed.id)], [str(changed.id)])
     assert status.phases["classification"]["unchanged"] == COUNT - 2
@@ -97,7 +98,7 @@ def test_a_second_run_does_only_what_has_changed(made: Made, sandbox: Sandbox, p
     newer = Counting()
     newer.version = "2"
     wording = Wording()
-    status = made(newer, wording, Grouping(), url=place).start(DAYS).result()
+    status = made(newer, wording, Grouping()).start(DAYS).result()
     assert (len(newer.seen), wording.seen) == (COUNT - 1, [])
 
 
@@ -210,9 +211,9 @@ class Unready(Counting):
         return super().fit(corpus)
 
 
-def test_a_phase_that_cannot_begin_fails_the_run_which_can_be_resumed(made: Made, place: str | None) -> None:
+def test_a_phase_that_cannot_begin_fails_the_run_which_can_be_resumed(made: Made) -> None:
     phase = Unready()
-    pipeline = made(phase, url=place)
+    pipeline = made(phase)
     status = pipeline.start(DAYS).result()
     assert (status.status, status.resumable) == ("failed", True)
     assert status.error == "classification cannot begin (OSError: no such model): mend it, then resume run 1."
