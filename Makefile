@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench crash clean
+.PHONY: help demo test check format docs bench crash soak clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 
 	$(BIN)/python -m tests.crash.backfill --kills 50
 	$(BIN)/python -m tests.crash.pipeline --kills 20
 	$(BIN)/python -m tests.crash.pipeline --kills 12 --builtin
+
+soak: $(STAMP)dev  ## generate all examples of the property tests, of which `make test` takes some (up to 30 minutes)
+	LONG_PROOFS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1200 tests/query
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .hypothesis

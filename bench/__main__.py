@@ -40,6 +40,7 @@ BENCHES: Sequence[_Bench] = (
     _Bench("pace-300", 26, pace.small_job),
     *(_Bench(one.name, one.seconds, one) for one in processes.SCENARIOS),
     _Bench("mirror-read", 180, mirror.read),
+    _Bench("mirror-postgres", 400, mirror.read_postgres),
     _Bench("mirror-sync", 150, syncing.changed),
     _Bench("mirror-turmoil", 90, syncing.turmoil),
     _Bench("pipeline", 420, pipeline.run),

@@ -152,8 +152,10 @@ def _changed(
 
 
 def _searches(sandbox: SandboxProcess) -> int:
-    asked: dict[str, int] = sandbox.stats()["requests"].get("POST /conversations/search", {})
-    return sum(asked.values())
+    """For conversations, and everything that is asked for the sake of contacts."""
+    asked: dict[str, dict[str, int]] = sandbox.stats()["requests"]
+    routes = ("POST /conversations/search", "POST /contacts/search", "GET /contacts/*")
+    return sum(sum(asked.get(route, {}).values()) for route in routes)
 
 
 def turmoil(*, quick: bool) -> Section:

@@ -141,7 +141,16 @@ class Unauthorized(ApiError):
 
 
 class Gone(ApiError):
-    """The item's own path answers that it does not exist (any more)."""
+    """The item's own path answers that it does not exist (any more). `canonical`: the id of the one that it was merged
+    into, where Intercom says so.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, status: int | None = None, request_id: str | None = None,
+        canonical: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, code=code, status=status, request_id=request_id)
+        self.canonical = canonical
 
 
 class Rejected(ApiError):

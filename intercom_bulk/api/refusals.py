@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import ApiError, Gone, RateLimited, Rejected, Transient, Unauthorized
@@ -15,6 +16,7 @@ ITEM_CODES = frozenset(
     {"conversation_not_found", "ticket_not_found", "company_not_found", "contact_not_found", "contact_merged"}
 )
 """404s and 410s that speak of the item itself, whatever the path (OpenAPI 2.16) but for a contact's companies."""
+_CANONICAL = re.compile(r'<[^>]*/([A-Za-z0-9_-]{1,60})>\s*;\s*rel="?canonical')
 
 
 def refusal(
@@ -45,7 +47,10 @@ def refusal(
             request_id=request_id,
         )  # fmt: skip
     if status in {404, 410} and _is_items_own(code, said, path):
-        return Gone(f"The item no longer exists: {said}", code="gone", status=status, request_id=request_id)
+        return Gone(
+            f"The item no longer exists: {said}", code="gone", status=status, request_id=request_id,
+            canonical=_canonical(headers),
+        )  # fmt: skip
     if 300 <= status < 400:
         said = "it redirects elsewhere; set INTERCOM_REGION or INTERCOM_BASE_URL to the workspace's own host"
     return Rejected(
@@ -55,6 +60,12 @@ def refusal(
         request_id=request_id,
         target=status == 404,
     )
+
+
+def _canonical(headers: Mapping[str, str]) -> str | None:
+    """`Link: </contacts/{id}>; rel="canonical"` of a 410: the one that this one was merged into."""
+    found = _CANONICAL.search(headers.get("Link", ""))
+    return found[1] if found is not None else None
 
 
 def _first_error(headers: Mapping[str, str], body: Mapping[str, Any] | None) -> tuple[str, str, str | None]:

@@ -14,6 +14,7 @@ from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.runs.model import RunState
 from intercom_bulk.updaters.history import Runs
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ SHOWN = 30
 """Holes that people are shown."""
 LOOK = 1.0
 """Seconds between two looks at the mirror's book."""
+_ON_THE_WAY = frozenset({RunState.RUNNING, RunState.PAUSING, RunState.PAUSED})
 
 
 def backfill(given: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def backfill(given: argparse.Namespace) -> int:
     depth = Depth.ROW if given.rows_only else Depth.THREAD
     with Backfill(
         days=given.days, period=given.period, since=given.since, until=given.until, depth=depth,
-        settings=settings(given),
+        contacts=not given.no_contacts, settings=settings(given),
     ) as made:  # fmt: skip
         return _followed(made, made.start(run_options(given), parallel_workers=given.workers), given)
 
@@ -50,7 +52,7 @@ def backfill(given: argparse.Namespace) -> int:
 def go_on(given: argparse.Namespace, run_id: str) -> int:
     """Over the range, at the depth and with the workers that it began with."""
     check_reports(given)
-    for name in ("until", "rows_only", "workers"):
+    for name in ("until", "rows_only", "no_contacts", "workers"):
         if getattr(given, name, None):
             said = name.replace("_", "-")
             raise UsageError(f"--{said} is for a new backfill: one that is gone on with keeps what it began with.")
@@ -103,7 +105,7 @@ class _Watched:
         now = self._run.progress()
         if now is None:
             return None
-        if SYSTEM.monotonic() >= self._next:
+        if SYSTEM.monotonic() >= self._next or now.state not in _ON_THE_WAY:
             self._told, self._next = self._made.status(self._run.run_id), SYSTEM.monotonic() + LOOK
         told = self._told
         if told is None or told.sync_id is None:

@@ -15,6 +15,7 @@ from intercom_bulk.mirror import export as exporting
 from intercom_bulk.mirror.files import checked_workspace
 from intercom_bulk.mirror.live import connect_mirror
 from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.schema import SyncKind
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.whose import whose
@@ -85,9 +86,12 @@ def status(given: argparse.Namespace) -> int:
         screen.show(*wrapped(line, first="  ", rest="  "))
     for depth, told in ((Depth.ROW, "rows"), (Depth.THREAD, "threads")):
         screen.show(*_covered(told, mirror.store.knowledge(depth).members))
+    contacts = mirror.store.contact_counts()
+    screen.show(_people(contacts))
     if syncs:
-        screen.show("", *table(("SYNC", "KIND", "BEGAN", "STATE", "CHANGED", "CALLS"), [_row(sync) for sync in syncs]))
-    screen.give({**known, "sync_info": state, "syncs": [_as_json(sync) for sync in syncs]})
+        head = ("SYNC", "KIND", "BEGAN", "STATE", "CHANGED", "CALLS")
+        screen.show("", *table(head, [_row(sync) for sync in syncs]))
+    screen.give({**known, "contacts": contacts, "sync_info": state, "syncs": [_as_json(sync) for sync in syncs]})
     return Exit.DONE
 
 
@@ -180,12 +184,24 @@ def _covered(told: str, covered: Coverage) -> Iterator[str]:
         yield f"  {'':<9}  not {when(hole.lo)} to {when(hole.hi)}"
 
 
+def _people(contacts: Mapping[str, int]) -> str:
+    told = [f"{contacts['stored']:,} read"]
+    told += [f"{contacts[name]:,} {said}" for name, said in _NOT_HERE.items() if contacts[name]]
+    return f"  {'contacts':<9}{', '.join(told)}"
+
+
+_NOT_HERE = {"unread": "not read", "merged": "merged into others", "gone": "deleted or archived"}
+
+
+_KINDS = {SyncKind.INCREMENTAL: "sync"}
+
+
 def _row(sync: Sync) -> tuple[str, ...]:
     counts = sync.counts
     return (
         sync.run_id or sync.id,
-        sync.kind.value,
-        when(sync.started_at),
+        _KINDS.get(sync.kind, sync.kind.value),
+        when(sync.started_at)[5:],  # the year is in the name of the run, and the screen is narrow
         sync.state.value,
         f"{counts.added + counts.changed:,}",
         f"{counts.calls:,}",

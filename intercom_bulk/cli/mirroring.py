@@ -34,8 +34,9 @@ def sync(given: argparse.Namespace) -> int:
     screen = Screen(given)
     mirror = opened(given)
     with IncrementalSync(
-        settings=settings(given), store=mirror.store, full=given.full, strategy=given.strategy, workers=given.workers
-    ) as made:
+        settings=settings(given), full=given.full, strategy=given.strategy, workers=given.workers,
+        contacts=not given.no_contacts, deletions=not given.no_deletions,
+    ) as made:  # fmt: skip
         report = follow(made.start(run_options(given)), screen, "Sync")
     screen.show(*wrapped(str(report), rest="  "))
     told = mirror.check_sync_state()
@@ -47,7 +48,7 @@ def sync(given: argparse.Namespace) -> int:
 
 def _code(report: SyncReport) -> Exit:
     if report.state is SyncState.COMPLETED:
-        return Exit.SOME_FAILED if report.unread else Exit.DONE
+        return Exit.DONE if report.is_complete else Exit.SOME_FAILED
     return Exit.INTERRUPTED if report.state is SyncState.STOPPED else Exit.HALTED
 
 

@@ -46,6 +46,7 @@ def _backfill(parser: Any) -> None:
     group.add_argument("--until", type=past, metavar="DATE", help="with --since: up to then (now)")
     how = parser.add_argument_group("how")
     how.add_argument("--rows-only", action="store_true", help="not the messages: 150 conversations a call instead of 1")
+    _add_contacts(how)
     options.add_pace(parser)
     record = parser.add_argument_group("on record")
     record.add_argument("--reason", metavar="TEXT", help="why, for the record of the run")
@@ -55,7 +56,13 @@ def _backfill(parser: Any) -> None:
 def _sync(parser: Any) -> None:
     parser.add_argument("--full", action="store_true", help="read every row, not only what changed since")
     parser.add_argument("--strategy", choices=("auto", "updated", "contacts"), help="how changes are found (auto)")
+    _add_contacts(parser)
+    parser.add_argument("--no-deletions", action="store_true", help="do not ask what was deleted (a call or two)")
     options.add_pace(parser)
+
+
+def _add_contacts(parser: Any) -> None:
+    parser.add_argument("--no-contacts", action="store_true", help="not who they are with (a call for 150 contacts)")
 
 
 def _range(parser: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -124,11 +125,13 @@ def _is_utf8(out: Any) -> bool:
 
 
 def plain(value: object) -> Any:
-    """As JSON can hold it."""
+    """As JSON can hold it: it has no infinity, and no number that is none."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return str(value)

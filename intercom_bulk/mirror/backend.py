@@ -32,6 +32,9 @@ class Connection(Protocol):
     def row(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""
 
+    def named(self, sql: str, parameters: Sequence[object] = ()) -> tuple[tuple[str, ...], Iterator[Row]]:
+        """The names of the columns, and the rows: our own question, and not a long answer."""
+
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it changed."""
 
@@ -62,6 +65,9 @@ class TextIndex(Protocol):
 
     def texts(self, connection: Connection, keys: Sequence[int]) -> dict[int, Folded]:
         """What was indexed, of those that are."""
+
+    def compact(self, connection: Connection) -> None:
+        """Drop what was removed from the pages of the index, too. It takes as long as writing the index did."""
 
     def find(self, connection: Connection, wanted: Wanted, lo: int, hi: int, limit: int) -> list[int]:
         """Keys from `lo` to before `hi`, the highest first."""

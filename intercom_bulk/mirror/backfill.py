@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.errors import UsageError
+from intercom_bulk.mirror.contacts import Contacts, WithContacts
 from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as
 from intercom_bulk.mirror.moments import second_of
 from intercom_bulk.mirror.proofs import Depth
@@ -49,7 +50,8 @@ class Backfill:
     last `period` ("day", "week", "month", "quarter", "year"). Without any of them: the last 90 days.
 
     `depth` is "thread" (whole conversations, a call for each that is new or changed) or "row" (what a search shows, a
-    call for 150). Times without a zone are in `zone`. One at a time writes to a workspace's mirror.
+    call for 150). `contacts`: who they are with, too (a call for 150 that are not here). Times without a zone are in
+    `zone`. One at a time writes to a workspace's mirror.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Backfill:
         until: Moment | None = None,
         period: str | None = None,
         depth: Depth | str = Depth.THREAD,
+        contacts: bool = True,
         zone: tzinfo = UTC,
         settings: Settings | None = None,
         workspace: Workspace | None = None,
@@ -75,6 +78,7 @@ class Backfill:
         if depth not in set(Depth):
             raise UsageError(f"depth must be 'thread' or 'row', not {depth!r}.")
         self._depth = Depth(depth)
+        self._contacts = contacts
         self._lock = threading.Lock()
         self._workspace = workspace
         self._is_lent = workspace is not None
@@ -99,7 +103,8 @@ class Backfill:
         """Begin in the background. What is there can be asked for at once, and grows. `name`: the id of the new run,
         for who has to write it down before it begins.
         """
-        return self._launch(options, parallel_workers, timeout, parameters={"depth": self._depth.value}, name=name)
+        parameters = {"depth": self._depth.value, "contacts": self._contacts}
+        return self._launch(options, parallel_workers, timeout, parameters=parameters, name=name)
 
     def resume(self, run_id: str, options: RunOptions | None = None) -> Run:
         """Go on with a backfill under its own id; one that ended with holes goes on as a run that follows it. Raises
@@ -113,7 +118,9 @@ class Backfill:
             return self._launch(options, workers, timeout, parameters=told, run_id=run_id)
         if record.state in _OVER:
             raise UsageError(f"Backfill {run_id} is complete: there is nothing to go on with.")
-        told = {"depth": told["depth"], "sync": told.get("sync") or run_id}
+        told = {name: told[name] for name in ("depth", "contacts") if name in told} | {
+            "sync": told.get("sync") or run_id
+        }
         return self._launch(options, workers, timeout, parameters=told, parent=run_id)
 
     def stop(self, run_id: str | None = None) -> None:
@@ -181,7 +188,7 @@ class Backfill:
             kind=SyncKind.BACKFILL,
             title="Backfill",
             question=partial(self._question, Depth(parameters["depth"])),
-            make_work=_work,
+            make_work=partial(_work, with_contacts=bool(parameters.get("contacts", True))),
             parameters=parameters,
             options=options or RunOptions(),
             workers=workers,
@@ -205,7 +212,7 @@ class Backfill:
 _KINDS = frozenset({SyncKind.BACKFILL.value})
 
 
-def _work(given: Given) -> Work:
+def _work(given: Given, *, with_contacts: bool) -> Work:
     sync, writer = given.sync, given.writer
     depth = Depth(sync.question["depth"])
     known = given.store.windows(sync.id)
@@ -213,6 +220,9 @@ def _work(given: Given) -> Work:
         writer.plan_windows(sync.id, days_of(sync.question["since"], sync.question["until"]))
     elif given.life == 1:  # it follows one that ended with holes
         writer.reopen_windows(sync.id)
+    contacts = Contacts(given.workspace, given.store, writer, timeout=given.timeout)
+    if with_contacts and known:
+        contacts.offer_range(sync.question["since"], sync.question["until"])
     source = WindowSource(
         given.workspace,
         given.store,
@@ -223,6 +233,7 @@ def _work(given: Given) -> Work:
         timeout=given.timeout,
         lanes=LANES if given.workers is None else max(1, min(LANES, given.workers // 2)),
         life=given.life,
+        on_rows=contacts.offer if with_contacts else lambda _: None,
     )
     fetch = ThreadFetch(
         given.workspace,
@@ -238,7 +249,7 @@ def _work(given: Given) -> Work:
         wanting, state = source.close(), ended_as(summary)
         return Ending(SyncState.HOLES if wanting and state is SyncState.COMPLETED else state)
 
-    return Work(source, fetch, end)
+    return Work(WithContacts(source, contacts), fetch, end)
 
 
 def _told(record: RunRecord, home: Path, url: str | None) -> BackfillStatus:

@@ -23,6 +23,7 @@ __all__ = [
     "PartRow",
     "Thread",
     "columns",
+    "contacts_of",
     "read_contact",
     "read_thread",
     "read_version",
@@ -133,6 +134,12 @@ def read_thread(document: Mapping[str, Any]) -> Thread:
     bare = {name: value for name, value in document.items() if name != "conversation_parts"}
     parts, total = (None, 0) if not isinstance(given, dict) else _parts(given, row.parts_expected or 0)
     return Thread(row, pack(bare), _tags(document), _contacts(document), parts, total)
+
+
+def contacts_of(document: Mapping[str, Any]) -> dict[str, int]:
+    """The contacts of a conversation, and when one of them wrote last; 0: never."""
+    wrote_at = number_of(object_of(document, "statistics"), "last_contact_reply_at") or 0
+    return {contact_id: wrote_at for contact_id, _ in _contacts(document)}
 
 
 def read_version(document: Mapping[str, Any]) -> tuple[str, int, int | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import tempfile
 from decimal import Decimal
@@ -132,7 +133,13 @@ def _lines(names: Sequence[str], rows: Iterable[tuple[Any, ...]], *, nested: boo
         one = {name: _value(name, value) for name, value in zip(names, row, strict=True)}
         if place is not None and isinstance(row[place], str):
             one["custom_attributes"] = json.loads(row[place])
+        if nested:  # for whoever reads JSON, which has no word for them; DuckDB takes them as they are
+            one = {name: _finite(value) for name, value in one.items()}
         yield printable(json.dumps(one, ensure_ascii=False, default=str))
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _value(name: str, value: object) -> object:

@@ -24,6 +24,8 @@ __all__ = ["FileBackend", "checked_workspace"]
 
 PAGE_SIZE = 16_384
 """Bytes: rows with bodies are wide."""
+_PATIENCE = 300
+"""Milliseconds."""
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
 
@@ -127,11 +129,15 @@ class _Writable(Database):
     def __init__(self, path: Path, migrations: Sequence[str], hold: Hold) -> None:
         super().__init__(path, migrations, any_thread=True, page_size=PAGE_SIZE)
         self._hold = hold
+        # What is deleted or replaced is overwritten with zeros: it is what customers wrote.
+        self.row("PRAGMA secure_delete=ON")
 
     def close(self) -> None:
-        # Readers that stay open keep SQLite from doing it: a copy of the one file would lack what is in the log.
+        # Readers that stay open keep SQLite from doing it: a copy of the one file would lack what is in the log, and
+        # the log would keep what was deleted. It waits for a reader in the middle of an answer, but not for long.
         with contextlib.suppress(LedgerError):
-            self.row("PRAGMA wal_checkpoint(PASSIVE)")
+            self.row(f"PRAGMA busy_timeout={_PATIENCE:d}")
+            self.row("PRAGMA wal_checkpoint(TRUNCATE)")
         super().close()
         self._hold.release()
 
@@ -160,6 +166,10 @@ class Fts5:
     def texts(self, connection: Connection, keys: Sequence[int]) -> dict[int, Folded]:
         sql = f"SELECT key, packed FROM search_text WHERE key IN ({marks(len(keys))})"  # noqa: S608  marks alone
         return {key: Folded(*unpacked_text(packed).split("\n")) for key, packed in connection.rows(sql, keys)}
+
+    def compact(self, connection: Connection) -> None:
+        """What was taken out stays in older segments, marked, until they are merged."""
+        connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
 
     def find(self, connection: Connection, wanted: Wanted, lo: int, hi: int, limit: int) -> list[int]:
         sql = """

@@ -6,9 +6,10 @@ The last five minutes of it are forgiven: what is asked about is the time up to 
 
     stale     the mirror does not reach the question's start
     partial   it does, but some of the conversations, or later changes of those it has, may be missing
-    fresh     nothing up to the horizon is missing
+    fresh     nothing up to the horizon is missing, and nothing is there that was deleted before it
 
-`gaps` name what may be missing: spans of creation, and spans in which older conversations may have changed.
+`gaps` name what may be missing: spans of creation, spans in which older conversations may have changed, and the span in
+which some that are here may have been deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.mirror.proofs import Knowledge
 
-__all__ = ["GRACE", "Freshness", "Gap", "GapKind", "State", "judge"]
+__all__ = ["GRACE", "Deletions", "Freshness", "Gap", "GapKind", "State", "judge"]
 
 GRACE = 300
 """Seconds at the end of a question that nobody waits for."""
@@ -41,10 +42,23 @@ class State(StrEnum):
 
 
 class GapKind(StrEnum):
-    """What may be missing of a span: conversations created in it, or changes made in it to older ones."""
+    """What may be missing of a span: conversations created in it, changes made in it to older ones, or which of those
+    that are here were deleted in it.
+    """
 
     CONVERSATIONS = "conversations"
     CHANGES = "changes"
+    DELETIONS = "deletions"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """What was deleted before second `known_to` is marked. `refusal`: why the last look at the list of deleted ones saw
+    nothing of it.
+    """
+
+    known_to: float
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ class Freshness:
     """The verdict on one question. Times are epoch seconds.
 
     `up_to`: from the question's start to there nothing is missing; None where the start itself is. `as_of`: what there
-    is, is as it stood then.
+    is, is as it stood then. `fillable`: the gaps that a sync may close.
     """
 
     state: State
@@ -69,6 +83,7 @@ class Freshness:
     gaps: tuple[Gap, ...]
     up_to: int | None
     as_of: int | None
+    fillable: tuple[Gap, ...] = ()
 
     @property
     def data_complete(self) -> bool:
@@ -76,11 +91,14 @@ class Freshness:
 
 
 def judge(
-    known: Knowledge, start: float | None, end: float | None, *, now: float, zone: tzinfo = UTC, grace: int = GRACE
-) -> Freshness:
-    """Compare what is known with a question. No `start`: from where the mirror begins; no `end`: until now.
+    known: Knowledge, start: float | None, end: float | None, *, now: float, zone: tzinfo = UTC, grace: int = GRACE,
+    deletions: Deletions | None = None,
+) -> Freshness:  # fmt: skip
+    """Compare what is known with a question. No `start`: from where the mirror begins; no `end`: until now. Without
+    `deletions`, of those nothing is said.
 
-    A question wholly inside the last five minutes is about the second before them. `zone` is for the message alone.
+    A question wholly inside the last five minutes, or after now, is about the second before them: whoever asks again
+    when the time has come finds it in step. `zone` is for the message alone.
     """
     begins = known.begins  # of rows, too: words are looked for in all that is here
     horizon = math.ceil(min(now, now if end is None else end)) - grace
@@ -88,19 +106,42 @@ def judge(
     first = min(first, horizon - 1)
     holes = known.members.gaps(first, horizon)
     changes = known.missing_changes(first, horizon, horizon)
-    gaps = (*_gaps(GapKind.CONVERSATIONS, holes), *_gaps(GapKind.CHANGES, changes))
+    fillable = gaps = (*_gaps(GapKind.CONVERSATIONS, holes), *_gaps(GapKind.CHANGES, changes))
+    has_some = bool(known.members & Coverage.between(first, horizon))
+    unmarked = _unmarked(deletions, horizon, changes) if has_some else None
+    if deletions is not None and unmarked is not None:
+        gaps = (*gaps, unmarked)
+        fillable = gaps if deletions.refusal is None else fillable
     reaches = first in known.members
     state = State.FRESH if not gaps else State.PARTIAL if reaches else State.STALE
     limit = math.ceil(min(now, now if end is None else end))
     as_of = known.current_until(first, horizon)
     told = _Telling(known, first, horizon, holes, changes, zone)
+    if state is State.STALE:
+        message = told.stale()
+    else:
+        message = told.future(math.floor(start)) if start is not None and start > now else told.reaching(limit)
+    if deletions is not None and unmarked is not None:
+        message = f"{message} {told.unmarked(unmarked, deletions)}"
     return Freshness(
         state=state,
-        message=told.stale() if state is State.STALE else told.reaching(limit),
+        message=message,
         gaps=gaps,
         up_to=told.up_to(limit) if reaches else None,
         as_of=as_of,
+        fillable=fillable,
     )
+
+
+def _unmarked(deletions: Deletions | None, horizon: int, changes: Coverage) -> Gap | None:
+    """When something may have been deleted without the mirror's notice. Where a sync would tell, and changes of that
+    time are not known either, that goes without saying: to be deleted is one.
+    """
+    if deletions is None or deletions.known_to >= horizon:
+        return None
+    lo = math.floor(deletions.known_to)
+    is_told = deletions.refusal is None and not Coverage.between(lo, horizon) - changes
+    return None if is_told else Gap(GapKind.DELETIONS, lo, horizon)
 
 
 def _gaps(kind: GapKind, missing: Coverage) -> tuple[Gap, ...]:
@@ -128,6 +169,10 @@ class _Telling:
             ends.append(max(self.changes.start, self.first))
         return min(ends)
 
+    def future(self, start: int) -> str:
+        """Nobody knows anything of it, and there is nothing: that the rest is fresh says nothing of it."""
+        return f"The time asked about has not come yet: it begins at {self._at(start)}."
+
     def stale(self) -> str:
         members = self.known.members
         asked = members & Coverage.between(self.first, self.horizon)
@@ -154,6 +199,11 @@ class _Telling:
         tail = "; may be missing newer ones" if trailing else ""
         changed = self._changed(newest if trailing else self.horizon)
         return f"Includes conversations up to {self._at(newest)}{self._missing(inner)}{tail}{changed}."
+
+    def unmarked(self, gap: Gap, deletions: Deletions) -> str:
+        told = f"Conversations deleted since {self._at(gap.lo)} may still be there"
+        why = f": Intercom did not tell which. {deletions.refusal}" if deletions.refusal is not None else ""
+        return f"{told}{why}" if why.endswith(".") else f"{told}{why}."
 
     def _missing(self, holes: Coverage) -> str:
         return f", except of {self._spans(holes)}" if holes else ""

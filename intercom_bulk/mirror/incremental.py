@@ -14,10 +14,11 @@ from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import RawPage, read_page
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.changes import ChangeSource, SideBySide, WritersSource, ask_smaller
+from intercom_bulk.mirror.contacts import Contacts, WithContacts
 from intercom_bulk.mirror.deletions import DeletionSource
 from intercom_bulk.mirror.launch import Ending, Work
 from intercom_bulk.mirror.listing import Listing
-from intercom_bulk.mirror.proofs import Axis, Depth
+from intercom_bulk.mirror.proofs import INDEX_LAG, Axis, Depth
 from intercom_bulk.mirror.report import SyncReport
 from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.threads import ThreadFetch
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 class Catching:
     """What one sync reads, where it stores that, and what it proves. Its question: `since` which second, at which
-    `depth`, `deletions` and `strategy`. `told` gets the report.
+    `depth`, `deletions`, `contacts`, `full` and `strategy`. `told` gets the report.
     """
 
     def __init__(self, given: Given, told: Callable[[SyncReport], None]) -> None:
@@ -53,9 +54,14 @@ class Catching:
         self._told = told
         question = given.sync.question
         self._depth, self._floor = Depth(question["depth"]), int(question["since"])
+        self._contacts = Contacts(
+            given.workspace, given.store, given.writer, timeout=given.timeout,
+            since=given.sync.started_at - INDEX_LAG if question["full"] else 0.0,
+        )  # fmt: skip
         self._listing = Listing(
             given.store, given.writer, given.sync.id, depth=self._depth, meter=given.meter, lag=given.lag,
             proved=given.store.covered(Axis.UPDATED),
+            on_rows=self._contacts.offer if question["contacts"] else lambda _: None,
         )  # fmt: skip
         now = given.workspace.now
         self._changes = ChangeSource(ask_smaller(self._ask), self._listing.keep, self._floor, now)
@@ -73,7 +79,7 @@ class Catching:
         fetch = ThreadFetch(
             given.workspace, given.store, given.writer, given.sync.id, meter=given.meter, timeout=given.timeout
         )
-        return Work(SideBySide(*sources), fetch, self._end, self._booked)
+        return Work(WithContacts(SideBySide(*sources), self._contacts), fetch, self._end, self._booked)
 
     def _deletion_source(self) -> DeletionSource:
         """From where the last look at deletions began; the first one: from where the first sync did."""
@@ -110,6 +116,8 @@ class Catching:
         self._summary = summary
         unread = _unread(summary)
         self._listing.tell_missed()
+        if self._given.sync.question["full"]:
+            self._given.writer.compact()
         if self._deletions is not None:
             self._end_deletions(self._deletions, summary)
         if summary.state in _OVER and self._changes.reached_end:
@@ -131,7 +139,11 @@ class Catching:
     def _booked(self, sync: Sync, proof: Proof | None) -> None:
         assert self._summary is not None  # noqa: S101  it is booked after it ended
         done, unread = self._summary.success, _unread(self._summary)
-        self._told(SyncReport.of(sync, proof=proof, deleted=self._listing.deleted, threads=done, unread=unread))
+        report = SyncReport.of(
+            sync, proof=proof, deleted=self._listing.deleted, threads=done, unread=unread, contacts=self._contacts.read,
+            deletions_unknown=self._deletions.refusal if self._deletions is not None else None,
+        )  # fmt: skip
+        self._told(report)
 
 
 def where_from(store: MirrorStore, wanted: Depth | None, *, full: bool) -> Mapping[str, Any]:

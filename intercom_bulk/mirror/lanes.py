@@ -56,6 +56,12 @@ class Lanes:
             return is_wanted
 
     @property
+    def are_waiting(self) -> bool:
+        """Whether a window waits for a lane: it was not looked at."""
+        with self._changed:
+            return bool(self._pending)
+
+    @property
     def are_idle(self) -> bool:
         """Whether there are fewer windows waiting than lanes."""
         with self._changed:

@@ -134,6 +134,11 @@ class MirrorLaunch:
         options = self.options
         if options.source is not None or options.exclude is not None:
             raise UsageError("source= and exclude= are for bulk runs: a mirror reads what its range says.")
+        if options.run_key is not None:
+            raise UsageError(
+                "run_key= is for bulk runs: a backfill is gone on with by its run_id, resume(run_id), and a sync always"
+                " goes on where the last one ended."
+            )
         self.workspace.governor.adjust(reserve=options.reserve, share=options.share)
         is_new = self.run_id is None
         run_id = self.run_id = self.run_id or self.name or drawn_id()

@@ -9,7 +9,7 @@ from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.syncs import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from intercom_bulk.mirror.coverage import Coverage
     from intercom_bulk.mirror.meter import Meter
@@ -21,12 +21,13 @@ __all__ = ["Listing"]
 
 class Listing:
     """Several threads may list side by side. `proved`: the seconds of whose changes earlier syncs said that nothing is
-    missing; what is listed of them and was not here is `missed`, each conversation once.
+    missing; what is listed of them and was not here is `missed`, each conversation once. `on_rows` hears what was
+    stored.
     """
 
     def __init__(
         self, store: MirrorStore, writer: MirrorWriter, sync_id: str, *, depth: Depth, proved: Coverage, meter: Meter,
-        lag: int,
+        lag: int, on_rows: Callable[[Sequence[Mapping[str, Any]]], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self._store = store
         self._writer = writer
@@ -35,6 +36,7 @@ class Listing:
         self._proved = proved
         self._meter = meter
         self._lag = lag
+        self._on_rows = on_rows
         self._lock = threading.Lock()
         self._missed: set[str] = set()
         self.deleted = 0
@@ -45,7 +47,9 @@ class Listing:
             self._missed |= self._missing(rows)
             # A row is as old as the index, not as the answer: a thread that was read since must not lose against it.
             self._writer.save_rows(self._sync_id, rows, seen_at=asked_at - self._lag, counts=self._meter.take())
-            return self._store.threads_wanted(rows) if self._depth is Depth.THREAD else ()
+            wanted = self._store.threads_wanted(rows) if self._depth is Depth.THREAD else ()
+        self._on_rows(rows)
+        return wanted
 
     def tell_missed(self) -> None:
         """Say in the book what the last sync should have found."""

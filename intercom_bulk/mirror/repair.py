@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
 from intercom_bulk.errors import UsageError
+from intercom_bulk.mirror.contacts import Contacts, WithContacts
 from intercom_bulk.mirror.coverage import Coverage, Span
 from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as, mirror_of
 from intercom_bulk.mirror.moments import second_of
@@ -152,15 +153,16 @@ def _work(given: Given) -> Work:
     question, sync = given.sync.question, given.sync
     given.writer.plan_windows(sync.id, _spans(question["spans"]))
     # Rows alone: what is here of rows alone stays so. Which threads are wanted is asked when the rows are here.
+    contacts = Contacts(given.workspace, given.store, given.writer, timeout=given.timeout)
     windows = WindowSource(
         given.workspace, given.store, given.writer, sync.id, depth=Depth.ROW, meter=given.meter, timeout=given.timeout,
-        life=given.life,
+        life=given.life, on_rows=contacts.offer,
     )  # fmt: skip
     fetch = ThreadFetch(
         given.workspace, given.store, given.writer, sync.id, meter=given.meter, timeout=given.timeout
     )  # fmt: skip
     source = RepairSource(windows, given, _spans(question["threads"]))
-    return Work(source, fetch, source.end)
+    return Work(WithContacts(source, contacts), fetch, source.end)
 
 
 def _spans(said: Iterable[Sequence[int]]) -> list[Span]:

@@ -18,7 +18,8 @@ __all__ = ["SyncReport"]
 class SyncReport:
     """One sync. `found` conversations were listed; of those `added`, `changed` and `unchanged` are counted by what the
     mirror had. `missed` are those that the syncs before had promised and not stored: it should be 0. `threads` were
-    fetched, `unread` could not be. `deleted` are newly known to be gone.
+    fetched, `unread` could not be. `deleted` are newly known to be gone; `deletions_unknown` says why that is not
+    known. `contacts` were read.
 
     `in_step_to`: nothing is missing of what changed before that epoch second; None: it proved nothing. `seconds` is how
     long it took.
@@ -38,13 +39,16 @@ class SyncReport:
     threads: int = 0
     parts: int = 0
     unread: int = 0
+    contacts: int = 0
+    deletions_unknown: str | None = None
     in_step_to: int | None = None
     error: str | None = None
 
     @classmethod
     def of(
-        cls, sync: Sync, *, proof: Proof | None = None, deleted: int = 0, threads: int = 0, unread: int = 0
-    ) -> SyncReport:
+        cls, sync: Sync, *, proof: Proof | None = None, deleted: int = 0, threads: int = 0, unread: int = 0,
+        contacts: int = 0, deletions_unknown: str | None = None,
+    ) -> SyncReport:  # fmt: skip
         counts = sync.counts
         return cls(
             sync_id=sync.id,
@@ -61,19 +65,21 @@ class SyncReport:
             threads=threads,
             parts=counts.parts,
             unread=unread,
+            contacts=contacts,
+            deletions_unknown=deletions_unknown,
             in_step_to=proof.span.hi if proof is not None else None,
             error=sync.error,
         )
 
     @property
     def is_complete(self) -> bool:
-        """Whether it read to the end, every thread included."""
-        return self.state is SyncState.COMPLETED and not self.unread
+        """Whether it read to the end, every thread included, and what was deleted, where that was asked for."""
+        return self.state is SyncState.COMPLETED and not self.unread and self.deletions_unknown is None
 
     @property
     def is_uneventful(self) -> bool:
         """Whether there was nothing to fetch, and nothing went wrong."""
-        return self.is_complete and not self.threads
+        return self.state is SyncState.COMPLETED and not self.unread and not self.threads
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -83,7 +89,9 @@ class SyncReport:
         """One line for people."""
         parts = [f"{self.found:,} listed", f"{self.added:,} new", f"{self.changed:,} changed"]
         parts += [f"{self.threads:,} threads fetched"] if self.threads else []
+        parts += [f"{self.contacts:,} contacts read"] if self.contacts else []
         parts += [f"{self.deleted:,} deleted"] if self.deleted else []
+        parts += ["what was deleted is not known"] if self.deletions_unknown is not None else []
         parts += [f"{self.missed:,} missed by an earlier sync"] if self.missed else []
         text = f"{', '.join(parts)} in {self.seconds:.1f} s ({self.calls:,} calls)"
         text = text if self.state is SyncState.COMPLETED else f"{text}; {self.state}"

@@ -4,6 +4,8 @@ A conversation is two registers, its row and its thread, each as of an `updated_
 pair wins, each for itself; so documents may come in any order, twice, and from several syncs. A row from a search never
 touches the parts. Parts that a thread no longer shows are gone, except those before the first that it shows: Intercom
 shows the newest 500 only, and older ones, once stored, are kept.
+
+Of one that is known to be deleted nothing is stored but that there was one, and when: see purging.py.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.mirror.backend import Folded, chunks, marks
 from intercom_bulk.mirror.documents import ConversationRow, PartRow, Thread, columns, values
+from intercom_bulk.mirror.purging import emptied
 from intercom_bulk.mirror.schema import KEY_BITS
 from intercom_bulk.mirror.words import folded
 
@@ -55,7 +58,7 @@ class _Known:
     thread_seen_at: float | None
     parts_stored: int
     deleted_at: int | None
-    raw: bytes
+    raw: bytes | None
     parts: dict[str, tuple[int, int, bytes]] = field(default_factory=dict)
     """Position, `created_at` and JSON of each."""
 
@@ -99,7 +102,7 @@ _SET_THREAD = """
         parts_total = ?, parts_stored = ?
     WHERE key = ?
 """
-_TOUCH = "UPDATE conversation SET seen_at = ?, deleted_at = ? WHERE key = ?"
+_TOUCH = "UPDATE conversation SET seen_at = ? WHERE key = ?"
 _NAME_TAG = """
     INSERT INTO tag (id, name, seen_at) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at
@@ -147,33 +150,41 @@ def _store(connection: Connection, index: TextIndex, threads: Sequence[Thread], 
         deleted_at = tombs[thread.row.id][0] if thread.row.id in tombs else None
         done += _decide(work, thread, known.get(thread.row.id), keys.get(thread.row.id, 0), deleted_at)
     _write(connection, work)
-    _index(connection, index, [pair for pair in work.reread if pair[1].row.id not in tombs])
+    _index(connection, index, work.reread)
     return done
 
 
 def _decide(work: _Work, thread: Thread, known: _Known | None, key: int, deleted_at: int | None) -> Stored:
     row, now = thread.row, (thread.row.updated_at, work.seen_at)
     key = key if known is None else known.key
-    row_wins = known is None or now >= (known.updated_at, known.seen_at)
+    if deleted_at is not None:
+        return _decide_gone(work, thread, known, key, deleted_at)
+    revived = known is not None and known.deleted_at is not None  # whatever it was, nothing of it is left
+    row_wins = known is None or revived or now >= (known.updated_at, known.seen_at)
     row_differs = row_wins and (known is None or known.raw != thread.raw)
-    revived = known is not None and known.deleted_at != deleted_at
     if row_differs:
         depth = "row" if known is None or known.thread_updated_at is None else "thread"
-        work.rows.append((key, work.seen_at, depth, deleted_at, *values(row)))
+        work.rows.append((key, work.seen_at, depth, None, *values(row)))
         work.raws.append((key, thread.raw))
         work.linked.append(thread)
     elif row_wins:
-        work.touched.append((work.seen_at, deleted_at, key))
-    elif revived and known is not None:
-        work.touched.append((known.seen_at, deleted_at, key))
+        work.touched.append((work.seen_at, key))
     written = _decide_parts(work, thread, known, key)
-    if row_differs or written or revived:
+    if row_differs or written:
         work.reread.append((key, thread))
     if known is None:
         return Stored(new=1, parts=written or 0)
-    if row_differs or written or revived:
+    if row_differs or written:
         return Stored(changed=1, parts=written or 0)
     return Stored(unchanged=1) if row_wins else Stored(outdated=1)
+
+
+def _decide_gone(work: _Work, thread: Thread, known: _Known | None, key: int, deleted_at: int) -> Stored:
+    """A search whose index lags still shows it: what it says is not stored."""
+    if known is not None:
+        return Stored(outdated=1)
+    work.rows.append((key, work.seen_at, "row", deleted_at, *values(emptied(thread.row))))
+    return Stored(new=1)
 
 
 def _decide_parts(work: _Work, thread: Thread, known: _Known | None, key: int) -> int:
@@ -274,7 +285,7 @@ def _known(connection: Connection, threads: Sequence[Thread]) -> dict[str, _Know
     ids = [thread.row.id for thread in threads]
     sql = f"""
         SELECT c.id, c.key, updated_at, seen_at, thread_updated_at, thread_seen_at, parts_stored, deleted_at, document
-        FROM conversation AS c JOIN conversation_raw AS r ON r.key = c.key WHERE c.id IN ({marks(len(ids))})
+        FROM conversation AS c LEFT JOIN conversation_raw AS r ON r.key = c.key WHERE c.id IN ({marks(len(ids))})
     """  # noqa: S608  marks alone
     known = {row[0]: _Known(*row[1:]) for row in connection.rows(sql, ids)}
     asked = [thread.row.id for thread in threads if thread.parts is not None and thread.row.id in known]

@@ -157,8 +157,8 @@ class Mirror:
         # First what is known: rows that come after that are more than was promised, never less.
         depth = Depth.ROW if query is None or not query.strip() else Depth.THREAD
         verdict = self._judge(lo, hi, depth, now)
-        if not verdict.data_complete and self._syncer is not None:
-            under_way = self._syncer.fill(verdict.gaps, depth)
+        if verdict.fillable and self._syncer is not None:
+            under_way = self._syncer.fill(verdict.fillable, depth)
             if under_way is not None and wait is not False:
                 under_way.wait(None if wait is True else float(wait))
                 verdict = self._judge(lo, hi, depth, now)
@@ -216,7 +216,8 @@ class Mirror:
 
     def _judge(self, lo: float | None, hi: float | None, depth: Depth, now: float | None) -> Freshness:
         known = self.store.knowledge(depth)
-        return judge(known, lo, hi, now=self._clock.time() if now is None else now, zone=self._zone)
+        moment = self._clock.time() if now is None else now
+        return judge(known, lo, hi, now=moment, zone=self._zone, deletions=self.store.deletions())
 
     def _last_sync(self) -> str | None:
         """When the last one began: it knows nothing of later."""

@@ -17,6 +17,7 @@ from intercom_bulk.errors import SettingsError
 from intercom_bulk.mirror.backend import chunks, marks
 from intercom_bulk.mirror.documents import read_version
 from intercom_bulk.mirror.files import FileBackend
+from intercom_bulk.mirror.freshness import Deletions
 from intercom_bulk.mirror.packing import unpack
 from intercom_bulk.mirror.proofs import INDEX_LAG, Axis, Depth, Knowledge
 from intercom_bulk.mirror.questions import checked_question
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.schema import SyncKind, WindowState
     from intercom_bulk.mirror.syncs import Sync, Window
 
-__all__ = ["Answer", "MirrorStore", "Short", "open_mirror"]
+__all__ = ["Answer", "MirrorStore", "open_mirror"]
 
 _FAR = 1 << 40
 """A second later than any."""
@@ -57,15 +58,6 @@ class Answer:
         return len(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
-    """A conversation of which Intercom shows only the newest parts: so many are here, of so many."""
-
-    id: str
-    parts_stored: int
-    parts_total: int
-
-
 class MirrorStore:
     """May be shared by threads. `close()` ends its connections; those that are lent end when they come back."""
 
@@ -77,8 +69,10 @@ class MirrorStore:
     # -- opening
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that cannot write."""
+    def reading(self, *, keep: bool = True) -> Iterator[Connection]:
+        """A connection that cannot write. Not to `keep`: nobody else gets it afterwards. What somebody asked in SQL may
+        have changed it for good: in PostgreSQL a question can set what is written where, and take locks.
+        """
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -88,7 +82,7 @@ class MirrorStore:
         except BaseException:
             connection.close()
             raise
-        if self._closed or len(self._idle) >= _IDLE:
+        if not keep or self._closed or len(self._idle) >= _IDLE:
             connection.close()
         else:
             self._idle.append(connection)
@@ -172,7 +166,7 @@ class MirrorStore:
         with self.reading() as on:
             for batch in chunks(ids):
                 sql = f"SELECT * FROM conversations_flat WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks alone
-                names, rows = on.ask(sql, batch)
+                names, rows = on.named(sql, batch)
                 for row in rows:
                     one = dict(zip(names, row, strict=True))
                     flags = {name: bool(one[name]) for name in ("open", "read")}
@@ -186,7 +180,9 @@ class MirrorStore:
     def messages(self, conversation_id: str) -> list[dict[str, Any]]:
         """Rows of `messages`, the first message first."""
         sql = "SELECT * FROM messages WHERE conversation_id = ? ORDER BY created_at, position"
-        return list(self.sql(sql, (str(conversation_id),)))
+        with self.reading() as on:
+            names, rows = on.named(sql, (str(conversation_id),))
+            return [dict(zip(names, row, strict=True)) for row in rows]
 
     def document(self, conversation_id: str) -> dict[str, Any] | None:
         """Intercom's own JSON, as it was read last; with `conversation_parts` where the thread was. None: not here."""
@@ -210,7 +206,7 @@ class MirrorStore:
     def sql(self, text: str, parameters: Sequence[object] = ()) -> Answer:
         """Any question in SQL; it cannot write. Parameters are written `?`. Raises `UsageError` for what is none."""
         question = checked_question(text)
-        with self.reading() as on:
+        with self.reading(keep=False) as on:
             names, rows = on.ask(question, parameters)
             return Answer(names, list(rows))
 
@@ -220,13 +216,13 @@ class MirrorStore:
     ) -> Iterator[tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]]:
         """As `sql`, for more rows than fit into memory."""
         question = checked_question(text)
-        with self.reading() as on:
+        with self.reading(keep=False) as on:
             names, rows = on.ask(question, parameters)
             try:
                 yield names, rows
             finally:
                 if isinstance(rows, Generator):
-                    rows.close()  # the connection is lent again, and must not be in the middle of an answer
+                    rows.close()  # before its connection
 
     # -- what is to be done
 
@@ -275,14 +271,45 @@ class MirrorStore:
         with self.reading() as on:
             return on.row(sql, (item_id, item_id)) is not None
 
-    def short_threads(self, lo: int = 0, hi: int = _FAR, *, limit: int = 1000) -> list[Short]:
-        """Conversations created in [lo, hi) with fewer parts than Intercom counts."""
-        sql = f"""
-            SELECT id, parts_stored, parts_total FROM conversation
-            WHERE deleted_at IS NULL AND {SHORT} AND created_at >= ? AND created_at < ? ORDER BY created_at, id LIMIT ?
-        """  # noqa: S608  a constant
+    def contacts_wanted(self, wrote: Mapping[str, int], *, since: float = 0.0) -> list[str]:
+        """Of these contacts, each with when it wrote last, those that are not here or were read before that, or before
+        `since`.
+        """
+        left = dict(wrote)
         with self.reading() as on:
-            return [Short(*row) for row in on.rows(sql, (lo, hi, limit))]
+            for batch in chunks(list(wrote)):
+                sql = f"SELECT id, seen_at FROM contact WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks alone
+                for contact_id, seen_at in on.rows(sql, batch):
+                    if seen_at >= max(since, wrote[contact_id]):
+                        del left[contact_id]
+        return list(left)
+
+    def contacts_unread(self, lo: int, hi: int) -> list[str]:
+        """Contacts of conversations created in [lo, hi) that were never read."""
+        sql = """
+            SELECT DISTINCT contact_id FROM conversation AS c
+            JOIN conversation_contact AS with_whom ON with_whom.conversation_id = c.id
+            WHERE c.created_at >= ? AND c.created_at < ? AND c.deleted_at IS NULL
+                AND NOT EXISTS (SELECT 1 FROM contact WHERE contact.id = contact_id)
+        """
+        with self.reading() as on:
+            return [contact_id for (contact_id,) in on.rows(sql, (lo, hi))]
+
+    def contact_counts(self) -> dict[str, int]:
+        """How many are `stored`, `merged` into others, or `gone` (deleted or archived); and how many are `unread`:
+        conversations name them, and nothing else of them is here.
+        """
+        sql = """
+            SELECT
+                (SELECT count(*) FROM contact WHERE deleted_at IS NULL AND merged_into IS NULL),
+                (SELECT count(*) FROM contact WHERE merged_into IS NOT NULL),
+                (SELECT count(*) FROM contact WHERE deleted_at IS NOT NULL),
+                (SELECT count(DISTINCT contact_id) FROM conversation_contact
+                    WHERE NOT EXISTS (SELECT 1 FROM contact WHERE contact.id = contact_id))
+        """
+        with self.reading() as on:
+            counts = on.row(sql) or (0, 0, 0, 0)
+        return dict(zip(("stored", "merged", "gone", "unread"), map(int, counts), strict=True))
 
     def count_created(self, lo: int, hi: int) -> int:
         """Not deleted, created in [lo, hi): to hold against `total_count` of a search."""
@@ -292,7 +319,7 @@ class MirrorStore:
         return int(count)
 
     def count_short(self, lo: int, hi: int) -> int:
-        """Of those, the ones with fewer parts than Intercom counts: see `short_threads`."""
+        """Of those, the ones with fewer parts than Intercom counts: it shows the newest 500."""
         sql = f"""
             SELECT count(*) FROM conversation
             WHERE created_at >= ? AND created_at < ? AND deleted_at IS NULL AND {SHORT}
@@ -343,13 +370,24 @@ class MirrorStore:
         """When the last look at all deletions began; before the first one, when anything was read at all."""
         sql = """
             SELECT coalesce(
-                (SELECT max(started_at) FROM sync WHERE kind = 'deletions' AND state = 'completed'),
-                (SELECT min(started_at) FROM sync WHERE kind <> 'deletions')
+                (SELECT started_at FROM sync WHERE kind = 'deletions' AND state = 'completed'
+                    ORDER BY started_at DESC LIMIT 1),
+                (SELECT started_at FROM sync WHERE kind <> 'deletions' ORDER BY started_at LIMIT 1)
             )
         """
         with self.reading() as on:
             (at,) = on.row(sql) or (None,)
         return None if at is None else float(at)
+
+    def deletions(self) -> Deletions | None:
+        """How far it is known what was deleted; None: nothing was ever read."""
+        at = self.deletions_known_to()
+        if at is None:
+            return None
+        sql = "SELECT state, error FROM sync WHERE kind = 'deletions' ORDER BY started_at DESC LIMIT 1"
+        with self.reading() as on:
+            state, error = on.row(sql) or (None, None)
+        return Deletions(at, error if state == SyncState.FAILED else None)
 
     def windows(self, sync_id: str, *states: WindowState) -> list[Window]:
         """Of a backfill; all, or those in one of these states."""

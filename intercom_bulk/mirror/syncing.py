@@ -151,18 +151,21 @@ class IncrementalSync:
     """Brings a mirror in step with its workspace: `IncrementalSync().run()`, `await IncrementalSync().start()`.
 
     `depth`: "row" or "thread"; None: threads, where the mirror has any. `full`: look at everything since the mirror
-    begins. `deletions`: look for deleted ones, too. `workers` threads at a time, None: INTERCOM_SYNC_WORKERS, else 10.
-    `strategy`: see INTERCOM_SYNC_STRATEGY. Without `workspace` or `settings`, by what `connection` and the environment
-    say.
+    begins. `deletions`: look for deleted ones, too. `contacts`: read whom the changed ones are with, where those are
+    not here or wrote since; a full sync reads all of them. `workers` threads at a time, None: INTERCOM_SYNC_WORKERS,
+    else 10. `strategy`: see INTERCOM_SYNC_STRATEGY. Without `workspace` or `settings`, by what `connection` and the
+    environment say.
     """
 
     def __init__(
         self, *, depth: Depth | str | None = None, full: bool = False, deletions: bool = True,
-        workers: int | None = None, strategy: str | None = None, lag: int = INDEX_LAG,
+        contacts: bool = True, workers: int | None = None, strategy: str | None = None, lag: int = INDEX_LAG,
         settings: Settings | None = None, workspace: Workspace | None = None, **connection: Any,
     ) -> None:  # fmt: skip
         if workspace is not None and (settings is not None or connection):
             raise UsageError("A sync takes a workspace, or the settings for one, not both.")
+        if settings is not None and connection:
+            raise UsageError(f"A sync takes settings, or {', '.join(connection)}, not both.")
         if depth is not None and depth not in set(Depth):
             raise UsageError(f"depth must be 'thread' or 'row', not {depth!r}.")
         known = workspace.settings if workspace is not None else settings or Settings.build(**connection)
@@ -171,6 +174,7 @@ class IncrementalSync:
         self._depth = None if depth is None else Depth(depth)
         self._full = full
         self._deletions = deletions
+        self._contacts = contacts
         self._workers = known.sync_workers if workers is None else checked_sync_workers(workers)
         self._strategy = known.sync_strategy if strategy is None else checked_sync_strategy(strategy)
         self._lag = lag
@@ -210,7 +214,9 @@ class IncrementalSync:
             return made
 
     def _made(self, store: MirrorStore, options: RunOptions) -> SyncRun:
-        wishes = {"full": self._full, "deletions": self._deletions, "strategy": self._strategy}
+        wishes = {
+            "full": self._full, "deletions": self._deletions, "contacts": self._contacts, "strategy": self._strategy,
+        }  # fmt: skip
 
         def asked(_: int) -> Mapping[str, Any]:
             return {**wishes, **where_from(store, self._depth, full=self._full)}

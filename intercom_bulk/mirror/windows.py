@@ -24,7 +24,8 @@ from intercom_bulk.mirror.spans import NARROWEST, parts_of, title
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from intercom_bulk.api.pages import RawPage
     from intercom_bulk.mirror.meter import Meter
@@ -86,7 +87,7 @@ class Incomplete(Exception):
 class WindowSource:
     """The windows of one sync, which are planned already. Thread-safe, as the lanes need it.
 
-    `life`: of the run, so that no lane is called as one of an earlier life.
+    `life`: of the run, so that no lane is called as one of an earlier life. `on_rows` hears what was stored.
     """
 
     repeatable = False
@@ -103,6 +104,7 @@ class WindowSource:
         timeout: float = 30.0,
         lanes: int = LANES,
         life: int = 1,
+        on_rows: Callable[[Sequence[Mapping[str, Any]]], object] = lambda _: None,
     ) -> None:
         self._workspace = workspace
         self._clock = workspace.clock
@@ -112,7 +114,9 @@ class WindowSource:
         self._meter = meter
         self._reader = PageReader(workspace, timeout=timeout)
         self._owed = OwedThreads()
+        self._sync_id = sync_id
         self._life, self._named = life, 0
+        self._on_rows = on_rows
         self._walks: dict[str, _Walk] = {}
         self._failures: dict[int, int] = {}
         self._troubles: dict[int, _Trouble] = {}
@@ -136,7 +140,21 @@ class WindowSource:
         after = replace(part, pages=part.pages + 1)
         if walk is None:
             return Page((), replace(after, done=self._lanes.close_one()))
-        return Page(self._read_on(part.key, walk), replace(after, cursor=str(walk.window.number)))
+        items = self._read_on(part.key, walk)
+        return Page(items, replace(after, cursor=str(walk.window.number)), left=self._rows_left())
+
+    def _rows_left(self) -> int | None:
+        """Conversations that are still to be listed, so that people see how far it is. None: not every window was
+        looked at yet; or only rows are read, and those are no items.
+        """
+        if self._depth is not Depth.THREAD or self._lanes.are_waiting:
+            return None
+        left = 0
+        for window in self._store.windows(self._sync_id, WindowState.PENDING, WindowState.FETCHING):
+            if window.expected is None:
+                return None
+            left += max(window.expected - window.stored, 0)
+        return left
 
     def split(self, part: Slice) -> tuple[Slice, Slice] | None:
         """One more lane, where windows wait for one."""
@@ -213,6 +231,7 @@ class WindowSource:
             expected=page.total,
             counts=self._meter.take(),
         )
+        self._on_rows(rows)
         items: Sequence[Item] = ()
         if self._depth is Depth.THREAD:
             ids = self._store.threads_wanted(rows)

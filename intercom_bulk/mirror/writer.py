@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.mirror.backend import chunks, marks
 from intercom_bulk.mirror.documents import ContactRow, columns, read_contact, read_thread, values
 from intercom_bulk.mirror.proofs import INDEX_LAG, Depth, Proof, proved_by_sync, proved_by_window
+from intercom_bulk.mirror.purging import EMPTY_CONTACT, leftovers, purge
 from intercom_bulk.mirror.rows import Stored, store_threads
 from intercom_bulk.mirror.schema import SyncState, WindowState
 from intercom_bulk.mirror.syncs import Counts, SyncBook
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.schema import SyncKind
     from intercom_bulk.mirror.syncs import Sync, Window
 
-__all__ = ["Deleted", "MirrorWriter"]
+__all__ = ["Deleted", "GoneContact", "MirrorWriter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,33 @@ class Deleted:
     metrics_retained: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GoneContact:
+    """A contact that its own address says is no more, and when it said so; `merged_into`: the one that it is now. One
+    that was archived answers as one that was deleted.
+    """
+
+    id: str
+    at: int | None = None
+    merged_into: str | None = None
+
+
 _CONTACT = columns(ContactRow)
+_NEW_CONTACT = ", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")
 _UPSERT_CONTACT = f"""
     INSERT INTO contact (seen_at, {", ".join(_CONTACT)}) VALUES ({marks(1 + len(_CONTACT))})
-    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = NULL,
-        {", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")}
-    WHERE contact.updated_at < excluded.updated_at
-        OR (contact.updated_at = excluded.updated_at AND contact.seen_at <= excluded.seen_at)
+    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = NULL, merged_into = NULL,
+        {_NEW_CONTACT}
+    WHERE (contact.updated_at < excluded.updated_at
+        OR (contact.updated_at = excluded.updated_at AND contact.seen_at <= excluded.seen_at))
+        AND ((contact.deleted_at IS NULL AND contact.merged_into IS NULL) OR contact.seen_at < excluded.seen_at)
+"""  # noqa: S608  names of columns
+_MARK_CONTACT = f"""
+    INSERT INTO contact (seen_at, {", ".join(_CONTACT)}, deleted_at, merged_into)
+    VALUES ({marks(3 + len(_CONTACT))})
+    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = excluded.deleted_at,
+        merged_into = excluded.merged_into, {_NEW_CONTACT}
+    WHERE contact.seen_at <= excluded.seen_at
 """  # noqa: S608  names of columns
 
 
@@ -58,6 +79,17 @@ class MirrorWriter:
         self._lock = threading.Lock()
         self._on: Connection = backend.write()
         self._book = SyncBook(self._on)
+        try:
+            self._purge_leftovers()
+        except BaseException:
+            self._on.close()
+            raise
+
+    def _purge_leftovers(self) -> None:
+        left = leftovers(self._on)
+        if left:
+            with self._atomic():
+                purge(self._on, self._index, left)
 
     @contextmanager
     def _atomic(self) -> Iterator[None]:
@@ -65,14 +97,6 @@ class MirrorWriter:
             yield
 
     # -- rows
-
-    def save_conversations(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> Stored:
-        """Conversations as they were read at server time `seen_at`, with parts where they have them. Raises ValueError,
-        with nothing stored, for a document without an id.
-        """
-        threads = _read(documents)
-        with self._atomic():
-            return self._store(threads, seen_at)
 
     def save_contacts(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> int:
         """How many were written: an older `updated_at` than the stored one's loses."""
@@ -94,7 +118,7 @@ class MirrorWriter:
 
     def mark_deleted(self, gone: Iterable[Deleted], *, seen_at: float) -> int:
         """Remember that these are gone, mirrored or not; how many of the mirrored ones are newly so. Their rows stay,
-        marked, and are found no more.
+        marked, and empty: see purging.py.
         """
         marked = 0
         with self._atomic():
@@ -102,14 +126,22 @@ class MirrorWriter:
                 marked += self._bury({one.id: one for one in batch}, seen_at)
         return marked
 
-    def mark_contact(self, contact_id: str, *, deleted_at: int | None = None, merged_into: str | None = None) -> None:
-        """A contact that was deleted, or merged into another."""
+    def mark_contacts(self, gone: Iterable[GoneContact], *, seen_at: float) -> None:
+        """Contacts that were deleted, or merged into others, as Intercom told at server time `seen_at`. Nothing of them
+        stays but that.
+        """
+        rows = [
+            (seen_at, *({**EMPTY_CONTACT, "id": one.id}[name] for name in _CONTACT), one.at, one.merged_into)
+            for one in gone
+        ]
         with self._atomic():
-            self._on.execute(
-                "UPDATE contact SET deleted_at = coalesce(?, deleted_at), merged_into = coalesce(?, merged_into)"
-                " WHERE id = ?",
-                (deleted_at, merged_into, contact_id),
-            )
+            if rows:
+                self._on.execute_many(_MARK_CONTACT, rows)
+
+    def compact(self) -> None:
+        """Write the full-text index anew: words that are in no conversation any more leave its pages."""
+        with self._atomic():
+            self._index.compact(self._on)
 
     # -- syncs
 
@@ -284,10 +316,7 @@ class MirrorWriter:
         )
         sql = f"SELECT key, id FROM conversation WHERE deleted_at IS NULL AND id IN ({marks(len(gone))})"  # noqa: S608
         alive = list(self._on.rows(sql, list(gone)))
-        if alive:
-            rows = [(gone[item_id].at, key) for key, item_id in alive]
-            self._on.execute_many("UPDATE conversation SET deleted_at = ? WHERE key = ?", rows)
-            self._index.remove(self._on, [key for key, _ in alive])
+        purge(self._on, self._index, [(key, item_id, gone[item_id].at) for key, item_id in alive])
         return len(alive)
 
     def _name(self, table: str, names: tuple[str, ...], documents: Iterable[Mapping[str, Any]], seen_at: float) -> None:

@@ -117,6 +117,14 @@ class Database:
         """The first row, or None."""
         return next(self.rows(sql, parameters), None)
 
+    def named(
+        self, sql: str, parameters: Sequence[object] = ()
+    ) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
+        """The names of the columns, and the rows."""
+        with self._spoken():
+            cursor = self._connection.execute(sql, parameters)
+        return _names(cursor), self._answers(cursor)
+
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; the number of rows it changed."""
         with self._spoken():
@@ -132,8 +140,7 @@ class Database:
             cursor = self._connection.execute(sql, parameters)
         except (sqlite3.OperationalError, sqlite3.ProgrammingError, sqlite3.Warning) as error:
             raise UsageError(f"This SQL cannot be answered ({error}).") from error
-        names = tuple(str(column[0]) for column in cursor.description or ())
-        return names, self._answers(cursor)
+        return _names(cursor), self._answers(cursor)
 
     def _answers(self, cursor: sqlite3.Cursor) -> Iterator[tuple[object, ...]]:
         with self._spoken():
@@ -141,6 +148,10 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _names(cursor: sqlite3.Cursor) -> tuple[str, ...]:
+    return tuple(str(column[0]) for column in cursor.description or ())
 
 
 def _connect(path: Path, *, read_only: bool, any_thread: bool) -> sqlite3.Connection:

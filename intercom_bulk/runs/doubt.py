@@ -26,15 +26,23 @@ CHECKS = 4
 """Read-backs that may fail before the item is left to a person."""
 AGAIN = 0.5
 """Seconds to the second look where the first one failed; twice as long each time."""
+DEATHS = 100
+"""Processes that may end with one item in flight. It costs the item none of its tries: what was begun goes first in the
+next life, so that short lives end with the same items in flight each time. But one that itself ends the process, by its
+size perhaps, must not do so for ever.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """`outcome` is the `unknown` one of the attempt; `resendable`: a second effect would be harmless."""
+    """`outcome` is the `unknown` one of the attempt; `resendable`: a second effect would be harmless. `deaths`: how
+    many of the item's attempts ended with their process.
+    """
 
     item: Item
     outcome: Outcome
     resendable: bool
+    deaths: int = 0
     checks: int = 0
 
 
@@ -106,6 +114,10 @@ def decide(doubt: Doubt, seen: Seen, *, tries: int, at: float) -> Outcome | None
         return replace(lost, status=Status.DONE, code=None, message=None)
     if not doubt.resendable:
         return replace(lost, status=Status.NEEDS_REVIEW)
-    if lost.attempts < tries:
+    if doubt.deaths >= DEATHS:
+        lost = replace(
+            lost, message=f"{doubt.deaths} processes ended while it was in flight: it may be what ends them."
+        )
+    elif lost.attempts - doubt.deaths < tries:
         return replace(lost, status=Status.STAGED)
     return replace(lost, status=Status.NEEDS_REVIEW if seen is None else Status.FAILED)

@@ -47,6 +47,7 @@ _MIGRATIONS = (
         request_id TEXT, code TEXT, message TEXT, PRIMARY KEY (id, step)
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE item ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
 )
 _COLUMNS = "id, status, code, message, attempts, before, after, request_id, at, detail, step"
 
@@ -57,6 +58,8 @@ class Recovered:
 
     `staged` are (item, attempts so far); `doubts` are (outcome of status `unknown`, epoch seconds of the intent);
     `attempted` counts items ever sent. `steps`, by item id, are those of the staged and doubtful items of a composite.
+    `deaths`, by item id: how many of the attempts at them (at the step that is next) ended with their process; what has
+    none is left out.
     """
 
     staged: Sequence[tuple[Item, int]]
@@ -65,6 +68,7 @@ class Recovered:
     attempted: int
     known: int
     steps: Mapping[str, Sequence[StepRecord]] = field(default_factory=dict)
+    deaths: Mapping[str, int] = field(default_factory=dict)
 
 
 class RunLedger(Protocol):
@@ -180,7 +184,7 @@ class Ledger:
         with self.atomic():
             sql = (
                 "UPDATE item SET status=?, started_at=max(started_at, ?), code=coalesce(code, 'interrupted'),"
-                " message=coalesce(message, ?) WHERE status=?"
+                " message=coalesce(message, ?), deaths=deaths+1 WHERE status=?"
             )
             lost = "The process ended before the answer was recorded."
             self._database.execute(sql, (Status.UNKNOWN, alive_until, lost, Status.STARTED))
@@ -189,7 +193,10 @@ class Ledger:
             doubts = [(outcome, self._started_at(outcome.item_id)) for outcome in self.outcomes(Status.UNKNOWN)]
             sql = "SELECT count(*), coalesce(sum(attempts > 0), 0) FROM item"
             known, attempted = self._database.row(sql) or (0, 0)
-        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)), steps)
+            sql = "SELECT id, deaths FROM item WHERE deaths > 0 AND status IN (?, ?)"
+            rows = self._database.rows(sql, (Status.STAGED, Status.UNKNOWN))
+            deaths = {str(item_id): int(str(count)) for item_id, count in rows}
+        return Recovered(staged, doubts, self.slices(pass_number), int(str(attempted)), int(str(known)), steps, deaths)
 
     def _started_at(self, item_id: str) -> float:
         row = self._database.row("SELECT started_at FROM item WHERE id=?", (item_id,))
@@ -262,7 +269,7 @@ class Ledger:
         sql = "UPDATE step SET at=?, attempts=?, request_id=?, code=?, message=? WHERE id=? AND step=? AND at IS NULL"
         rows = [(*told_of(record), item_id, record.step) for record in records]
         self._expect(self._database.execute_many(sql, rows), len(rows))
-        sql = "UPDATE item SET step=? WHERE id=? AND step=?"
+        sql = "UPDATE item SET step=?, deaths=0 WHERE id=? AND step=?"
         self._expect(self._database.execute(sql, (records[-1].step + 1, item_id, records[0].step)), 1)
 
     def steps(self, *item_ids: str) -> dict[str, list[StepRecord]]:

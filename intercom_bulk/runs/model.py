@@ -160,11 +160,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items, and the slice as it is after them: both are committed together. `total` counts the whole source."""
+    """Items, and the slice as it is after them: both are committed together. `total` counts the whole source; a source
+    that learns on the way how much of it is new says instead how many items are `left`, in all its slices.
+    """
 
     items: Sequence[Item]
     after: Slice
     total: int | None = None
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ class RunOptions:
     out, see `Exclude`. `canary`: how many items go first, alone (0: none). `reserve`: share of the limit kept free for
     others until late in each window. `share`: hard cap on our part of it. `settle`: seconds from an attempt without an
     answer to the look at the item (None: 5 for an idempotent action, else the larger of the read time-out and 60).
-    `tries`: attempts an item gets. `patience`: seconds that Intercom may answer nothing before the run halts,
-    resumable. `resend_unknown`: repeat even what cannot be proved absent.
+    `tries`: attempts an item gets; those that ended with their process do not count. `patience`: seconds that Intercom
+    may answer nothing before the run halts, resumable. `resend_unknown`: repeat even what cannot be proved absent.
     """
 
     reason: str | None = None

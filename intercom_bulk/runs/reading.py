@@ -33,7 +33,8 @@ class Reading:
         self.pass_number = 0
         self.pages = 0
         self.new_items = 0
-        self.total: int | None = None
+        self._said: int | None = None
+        self._left: int | None = None
         self._known_before = 0
         self.cuts: list[Slice] = []
         self._is_resumed = False
@@ -52,7 +53,7 @@ class Reading:
         self, pass_number: int, parts: Sequence[Slice], known: int, total: int | None, *, is_over: bool
     ) -> None:
         """Go on where an earlier life of the run stood. `is_over`: it came to its end, nothing is to be found."""
-        self.pass_number, self.total, self._is_resumed = pass_number, total, not is_over
+        self.pass_number, self._said, self._is_resumed = pass_number, total, not is_over
         self._known_before = known
         self._open = {part.key: part for part in parts or self._source.open() if not part.done}
 
@@ -60,6 +61,11 @@ class Reading:
     def known(self) -> int:
         """Items found so far, each counted once."""
         return self._known_before + self.new_items
+
+    @property
+    def total(self) -> int | None:
+        """Items of the whole source, as far as it has said; None: it has not."""
+        return self._said if self._left is None else self.known + self._left
 
     @property
     def may_find_more(self) -> bool:
@@ -118,7 +124,9 @@ class Reading:
         if not page.after.done:
             self._items_a_page += 0.3 * (len(page.items) - self._items_a_page)
         if page.total is not None and self.pass_number == 1:
-            self.total = max(self.total or 0, page.total)
+            self._said = max(self._said or 0, page.total)
+        if page.left is not None:
+            self._left = page.left
         after = replace(page.after, until=self._open[key].until)
         past_end = after.until is not None and after.position is not None and after.position > after.until
         after = replace(after, done=after.done or past_end)

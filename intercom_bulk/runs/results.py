@@ -77,15 +77,17 @@ class Results:
         """What an earlier life of the run left: items to go on with, and attempts to look at."""
         now = self._clock.monotonic()
         for item, attempts in found.staged:
-            known, attempt = self._where_it_stood(item, Try(attempts, now), found)
+            attempt = Try(attempts, now, deaths=found.deaths.get(item.id, 0))
+            known, attempt = self._where_it_stood(item, attempt, found)
             self._items.take_over(known, attempt)
         for outcome, started_at in found.doubts:
             since = now - max(self._clock.time() - started_at, 0.0)
             item = Item(outcome.item_id, effect=outcome.effect, step=outcome.step)
-            known, attempt = self._where_it_stood(item, Try(outcome.attempts, since), found)
+            attempt = Try(outcome.attempts, since, deaths=found.deaths.get(item.id, 0))
+            known, attempt = self._where_it_stood(item, attempt, found)
             self._items.take_over(known, attempt, staged=False)
             lost = replace(outcome, attempts=attempt.number)
-            self._doubts.put(Doubt(known, lost, self._is_resendable(known)), since)
+            self._doubts.put(Doubt(known, lost, self._is_resendable(known), attempt.deaths), since)
 
     def _where_it_stood(self, item: Item, attempt: Try, found: Recovered) -> tuple[Item, Try]:
         """The item with the effects of all its steps, and the attempts that the one it stands at has had."""
@@ -194,7 +196,8 @@ class Results:
         known = self._is_resendable(item)
         if verdict.resendable is not None:
             known = verdict.resendable or self._plan.options.resend_unknown
-        self._doubts.put(Doubt(item, verdict.outcome, known), self._items.current(item.id).started)
+        attempt = self._items.current(item.id)
+        self._doubts.put(Doubt(item, verdict.outcome, known, attempt.deaths), attempt.started)
 
     def _on_seen(self, doubt: Doubt, seen: Seen) -> None:
         if seen is None or seen is False:

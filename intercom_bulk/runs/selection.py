@@ -30,11 +30,13 @@ class Try:
     """The how-manieth attempt, and when its intent was recorded (monotonic seconds).
 
     `again`: an earlier step of the item was attempted, so that this one is no new item even at its first attempt.
+    `deaths`: how many of the attempts before ended with their process.
     """
 
     number: int
     started: float
     again: bool = False
+    deaths: int = 0
 
 
 class Selection:

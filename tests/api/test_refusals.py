@@ -96,3 +96,21 @@ def test_a_token_that_is_echoed_does_not_come_through() -> None:
 )
 def test_an_error_body_of_any_shape_is_survived(said: dict[str, Any]) -> None:
     assert refusal(400, {}, said, CLOSE).code == "http_400"
+
+
+@pytest.mark.parametrize(
+    ("link", "canonical"),
+    [
+        ('</contacts/6762f1>; rel="canonical"', "6762f1"),
+        ("<https://api.intercom.io/contacts/6762f1>; rel=canonical", "6762f1"),
+        ('</contacts/6762f1>; rel="next"', None),
+        ('</contacts/../me>; rel="canonical"', "me"),
+        ('</contacts/a b>; rel="canonical"', None),
+        (None, None),
+    ],
+)
+def test_a_merged_contact_names_the_one_that_it_is_now(link: str | None, canonical: str | None) -> None:
+    headers = {"Link": link} if link is not None else {}
+    error = refusal(410, headers, body("contact_merged"), "contacts/1")
+    assert isinstance(error, Gone)
+    assert error.canonical == canonical

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from intercom_bulk.mirror.coverage import Span
 from tests.mirror.filling import WORKSPACE, asked, filled
+from tests.mirror.weather import weather
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +69,7 @@ def test_sql_is_answered_in_columns_and_cannot_write(cli: Cli, store: MirrorStor
     few = cli("mirror", "sql", "SELECT id FROM conversation", "-n", "3")
     assert len(few.out.splitlines()) == 4
     assert "Only the first 3" in few.err
+    assert cli("mirror", "sql", "SELECT 9e999 AS a, -9e999 AS b", "--json").json["rows"] == [{"a": None, "b": None}]
     for wrong in ("SELEC", "DELETE FROM conversation", "SELECT 1; SELECT 2"):
         ended = cli("mirror", "sql", wrong)
         assert ended.code == 2, wrong
@@ -180,6 +182,28 @@ def test_a_sync_brings_what_has_changed_and_says_how_far_it_got(cli: Cli, store:
     again = cli("mirror", "sync", "--full", "--strategy", "updated", "--workers", "4")
     assert again.code == 0, again.err
     assert "0 new, 0 changed" in again.out
+
+
+def test_a_sync_that_is_not_told_what_was_deleted_ends_with_1_and_says_so(
+    cli: Cli, store: MirrorStore, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, _: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any] | int:
+        return 401 if "conversations/deleted" in path else answered
+
+    with weather(sandbox, refuse) as url:
+        monkeypatch.setenv("INTERCOM_BASE_URL", url)
+        ended = cli("mirror", "sync")
+        assert ended.code == 1
+        assert "what was deleted is not known" in " ".join(ended.out.split())
+        assert "partial: " in ended.err
+        assert "may still be there: Intercom did not tell which" in " ".join(ended.err.split())
+        status = cli("mirror", "status")
+        assert max(map(len, status.out.splitlines())) <= 79
+        assert "CALLS" in status.out
+        told = cli("mirror", "status", "--json").json
+        assert [gap["what"] for gap in told["sync_info"]["gaps"]] == ["deletions"]
+        assert told["sync_info"]["data_complete"] is False
+        assert cli("mirror", "sync", "--no-deletions", "--no-contacts").code == 0
 
 
 def test_a_sync_of_nothing_says_where_to_begin(cli: Cli) -> None:

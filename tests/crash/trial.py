@@ -110,6 +110,8 @@ class Verdict:
         found = [
             f"{name}: {getattr(self, name)}" for name in ("lost", "twice", "untrue", "open") if getattr(self, name)
         ]
+        if self.statuses.get(Status.FAILED):
+            found.append(f"{self.statuses[Status.FAILED]} items failed, and the server refuses nothing")
         if self.integrity != "ok":
             found.append(self.integrity)
         if self.kind not in {"note", "steps"} and self.needs_review:

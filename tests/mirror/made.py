@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["T", "conversation", "part", "thread"]
+from intercom_bulk.mirror.documents import read_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from intercom_bulk.mirror.rows import Stored
+    from intercom_bulk.mirror.writer import MirrorWriter
+
+__all__ = ["T", "conversation", "kept", "part", "thread"]
 
 T = 1_790_000_000
 """A moment: everything in a test is a little after it."""
@@ -75,3 +83,10 @@ def thread(
         "total_count": len(bodies) if total is None else total,
     }
     return made
+
+
+def kept(writer: MirrorWriter, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> Stored:
+    """Stored as every kind of sync stores what it reads, without one."""
+    threads = [read_thread(document) for document in documents]
+    with writer._atomic():
+        return writer._store(threads, seen_at)

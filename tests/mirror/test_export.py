@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from typing import TYPE_CHECKING
 
 import pytest
 
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.export import MESSAGES, write_csv, write_jsonl, write_parquet
-from tests.mirror.made import T, conversation, thread
+from tests.mirror.made import T, conversation, kept, thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def filled(store: MirrorStore) -> MirrorStore:
         conversation("2", title="a\u2028b", created=T + 1, open=False, state="closed"),
     ]
     with store.writing() as writer:
-        writer.save_conversations(documents, seen_at=T)
+        kept(writer, documents, seen_at=T)
     return store
 
 
@@ -74,6 +75,13 @@ def test_jsonl_is_one_object_a_line_as_it_is(filled: MirrorStore) -> None:
     assert (second["title"], second["open"]) == ("a\u2028b", False)
     messages = io.StringIO()
     assert write_jsonl(filled, messages, sql=MESSAGES) == 3
+
+
+def test_a_line_of_json_is_json_where_a_number_is_none(store: MirrorStore) -> None:
+    """Both databases have an infinity; JSON does not, and Python would write one all the same."""
+    out = io.StringIO(newline="")
+    write_jsonl(store, out, sql="SELECT CAST(? AS double precision) AS a, ? AS b", parameters=(math.inf, 1.5))
+    assert json.loads(out.getvalue(), parse_constant=pytest.fail) == {"a": None, "b": 1.5}
 
 
 def test_parquet_has_the_types_of_the_columns(filled: MirrorStore, tmp_path: Path) -> None:

@@ -248,6 +248,15 @@ def test_a_mirror_that_begins_too_late_is_stale_and_says_where_it_begins() -> No
     assert verdict.message == "Does not reach back to 2026-11-01 00:00: begins at 2026-11-03 00:00."
 
 
+def test_a_time_that_has_not_come_is_not_said_to_be_included() -> None:
+    """Nothing of it is missing, because there is nothing of it; the message says which."""
+    verdict = told(sync(at(1), at(9)), start=at(20), end=None, now=at(9))
+    assert verdict.state is State.FRESH
+    assert verdict.message == "The time asked about has not come yet: it begins at 2026-11-20 00:00."
+    behind = told(sync(at(1), at(8)), start=at(20), end=None, now=at(9))
+    assert behind.state is State.STALE
+
+
 def test_an_empty_mirror_says_so() -> None:
     verdict = told(start=None, end=None, now=at(9))
     assert (verdict.state, verdict.up_to, verdict.as_of) == (State.STALE, None, None)

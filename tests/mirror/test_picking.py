@@ -20,7 +20,7 @@ from intercom_bulk import (
 from intercom_bulk.errors import QueryError, UnknownNameError, UsageError
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.filling import asked, filled
-from tests.mirror.made import T, conversation
+from tests.mirror.made import T, conversation, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def mirror(store: MirrorStore) -> Mirror:
         conversation("3", created=T + 2, state="closed", open=False, admin_assignee_id="7"),
     ]
     with store.writing() as writer:
-        writer.save_conversations(documents, seen_at=T + 9)
+        kept(writer, documents, seen_at=T + 9)
         writer.save_teams([{"id": "5017691", "name": "Support"}], seen_at=T + 9)
         writer.save_admins([{"id": 7, "name": "Ann"}, {"id": 8, "name": "Ben"}, {"id": 9, "name": "ben"}], seen_at=T)
     return Mirror(store, clock=At())

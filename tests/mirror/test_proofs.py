@@ -15,7 +15,7 @@ from intercom_bulk.mirror.freshness import judge
 from intercom_bulk.mirror.proofs import Axis, Depth, Knowledge, Proof
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.syncs import SyncBook
-from tests.mirror.made import T, conversation
+from tests.mirror.made import T, conversation, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,11 +68,11 @@ def test_a_writer_that_is_killed_leaves_whole_pages_and_the_door_open(tmp_path: 
 import sys
 from pathlib import Path
 from intercom_bulk.mirror.store import open_mirror
-from tests.mirror.made import conversation
+from tests.mirror.made import conversation, kept
 writer = open_mirror(Path(sys.argv[1]), "ws").writing()
 number = 0
 while True:
-    writer.save_conversations([conversation(number * 50 + n + 1) for n in range(50)], seen_at=1)
+    kept(writer, [conversation(number * 50 + n + 1) for n in range(50)], seen_at=1)
     number += 1
     print(number, flush=True)
 """
@@ -92,6 +92,6 @@ while True:
         assert known >= 250
         assert known % 50 == 0, "a page is whole or not there"
         with store.writing() as writer:
-            writer.save_conversations([conversation("1000000")], seen_at=T)
+            kept(writer, [conversation("1000000")], seen_at=T)
         assert store.total() == known + 1
         assert len(store.find("hi", start=None, end=None, limit=10_000)) == known + 1, "and so is the index"

@@ -12,6 +12,7 @@ from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.repair import Repair, narrowed
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.filling import asked, filled
+from tests.mirror.made import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ def test_what_was_lost_deleted_or_left_unread_is_mended_and_nothing_else_is_read
     body = {"query": {"field": "id", "operator": "=", "value": changed["id"]}}
     rows = asked(sandbox, "POST", "conversations/search", json=body)["conversations"]
     with store.writing() as writer:
-        writer.save_conversations(rows, seen_at=changed["created_at"])
+        kept(writer, rows, seen_at=changed["created_at"])
     before = fetched(sandbox)
     with repair(sandbox, store, width=6 * 3600) as made:
         checked = made.check()

@@ -14,7 +14,7 @@ from intercom_bulk.mirror.coverage import Span
 from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.search import Mirror
-from tests.mirror.made import thread
+from tests.mirror.made import kept, thread
 
 if TYPE_CHECKING:
     from intercom_bulk.mirror.store import MirrorStore
@@ -30,9 +30,7 @@ def synced(store: MirrorStore, *, began: int, depth: Depth = Depth.THREAD, hole:
         spans = [Span(DAY, hole.lo), Span(hole.hi, began)] if hole else [Span(DAY, began)]
         for window in writer.plan_windows("s", spans):
             writer.finish_window(writer.begin_window(window, at=began), depth=depth)
-        writer.save_conversations(
-            [thread("1", "refund", created=DAY + 60), thread("2", "no", created=NOON)], seen_at=began
-        )
+        kept(writer, [thread("1", "refund", created=DAY + 60), thread("2", "no", created=NOON)], seen_at=began)
         writer.finish_sync("s", SyncState.HOLES if hole else SyncState.COMPLETED, at=began + 10)
 
 

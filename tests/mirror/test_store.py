@@ -17,10 +17,10 @@ from intercom_bulk.mirror.proofs import Axis, Depth
 from intercom_bulk.mirror.questions import checked_question
 from intercom_bulk.mirror.rows import Stored
 from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
-from intercom_bulk.mirror.store import Short, open_mirror
+from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.syncs import Counts
-from intercom_bulk.mirror.writer import Deleted
-from tests.mirror.made import T, conversation, part, thread
+from intercom_bulk.mirror.writer import Deleted, GoneContact
+from tests.mirror.made import T, conversation, kept, part, thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     Open = Callable[[], MirrorStore]
 
 
+FAR = 1 << 40
+"""A second later than any."""
+
+
 def save(store: MirrorStore, *documents: dict[str, Any], seen: float = T + 1000) -> Stored:
     with store.writing() as writer:
-        return writer.save_conversations(documents, seen_at=seen)
+        return kept(writer, documents, seen_at=seen)
 
 
 def one(store: MirrorStore, item_id: str = "1") -> dict[str, Any]:
@@ -163,7 +167,7 @@ def test_parts_that_a_thread_no_longer_shows_are_gone(store: MirrorStore) -> Non
     shorter["conversation_parts"]["total_count"] = 2
     save(store, shorter)
     assert bodies(store) == ["Hi", "a", "c"]
-    assert store.short_threads() == []
+    assert store.count_short(0, FAR) == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +175,10 @@ def test_parts_that_a_thread_no_longer_shows_are_gone(store: MirrorStore) -> Non
 )
 def test_a_thread_that_intercom_cuts_is_stored_and_told_as_short(store: MirrorStore, counted: dict[str, int]) -> None:
     save(store, thread("1", *(f"n{n}" for n in range(301, 801)), first=301, **counted))
-    assert store.short_threads() == [Short("1", 500, 800)]
+    assert store.count_short(0, FAR) == 1
+    assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [
+        (500, 800)
+    ]
     assert store.messages("1")[1]["position"] == 301
 
 
@@ -179,7 +186,7 @@ def test_parts_stored_before_intercom_cut_them_are_kept(store: MirrorStore) -> N
     save(store, thread("1", *(f"n{n}" for n in range(1, 501)), total=500))
     save(store, thread("1", *(f"n{n}" for n in range(11, 511)), first=11, total=510, updated=T + 1))
     assert bodies(store) == ["Hi", *(f"n{n}" for n in range(1, 511))]
-    assert store.short_threads() == []
+    assert store.count_short(0, FAR) == 0
 
 
 def test_the_same_conversation_twice_in_a_page_is_one(store: MirrorStore) -> None:
@@ -238,12 +245,12 @@ def test_a_deleted_conversation_is_marked_and_found_no_more(store: MirrorStore) 
 def test_an_index_that_lags_does_not_bring_it_back_but_its_own_address_does(store: MirrorStore) -> None:
     with store.writing() as writer:
         writer.mark_deleted([Deleted("1", T + 50)], seen_at=T + 60)
-        writer.save_conversations([thread("1", "refund")], seen_at=T + 55)
+        kept(writer, [thread("1", "refund")], seen_at=T + 55)
         assert store.total() == 0, "it was read before it went"
-        writer.save_conversations([conversation("1", body="refund")], seen_at=T + 90)
+        kept(writer, [conversation("1", body="refund")], seen_at=T + 90)
         assert store.total() == 0
         assert store.find("refund", start=None, end=None, limit=9) == []
-        writer.save_conversations([thread("1", "refund", updated=T + 1)], seen_at=T + 95)
+        kept(writer, [thread("1", "refund", updated=T + 1)], seen_at=T + 95)
     assert store.total() == 1
     assert store.find("refund", start=None, end=None, limit=9) == ["1"]
 
@@ -253,10 +260,34 @@ def test_contacts_never_go_back_in_time_either(store: MirrorStore) -> None:
     with store.writing() as writer:
         assert writer.save_contacts([new], seen_at=T + 9) == 1
         assert writer.save_contacts([new | {"email": "old@example.com", "updated_at": T}], seen_at=T + 20) == 0
-        writer.mark_contact("c1", merged_into="c2")
-        writer.save_conversations([conversation()], seen_at=T)
+        kept(writer, [conversation()], seen_at=T)
     assert one(store)["author_email"] == "new@example.com"
-    assert store.sql("SELECT merged_into FROM contact").rows == [("c2",)]
+
+
+CONTACT = {"id": "c1", "email": "c@example.com", "name": "Cleo", "updated_at": T, "custom_attributes": {"a": "Zebra"}}
+
+
+@pytest.mark.parametrize("mark", [GoneContact("c1", T + 50), GoneContact("c1", merged_into="c2")])
+def test_of_a_contact_that_is_gone_only_that_stays(store: MirrorStore, mark: GoneContact) -> None:
+    asked = "SELECT deleted_at, merged_into, email, name, phone, custom_attributes, external_id FROM contact"
+    with store.writing() as writer:
+        writer.save_contacts([CONTACT], seen_at=T)
+        writer.mark_contacts([mark], seen_at=T + 50)
+        assert store.sql(asked).rows == [(mark.at, mark.merged_into, None, None, None, "{}", None)]
+        writer.save_contacts([CONTACT | {"updated_at": T + 9}], seen_at=T + 40)
+        assert store.sql(asked).rows[0][2] is None, "that was read before it went"
+        writer.save_contacts([CONTACT | {"updated_at": T + 60}], seen_at=T + 60)
+    assert store.sql(asked).rows == [(None, None, "c@example.com", "Cleo", None, '{"a": "Zebra"}', None)]
+    assert store.contact_counts() == {"stored": 1, "merged": 0, "gone": 0, "unread": 0}
+
+
+def test_contacts_are_wanted_that_are_not_here_or_wrote_since_they_were_read(store: MirrorStore) -> None:
+    with store.writing() as writer:
+        writer.save_contacts([CONTACT, CONTACT | {"id": "c2"}], seen_at=T + 50)
+        kept(writer, [conversation("1", created=T)], seen_at=T)
+    assert store.contacts_wanted({"c1": T + 50, "c2": T + 51, "c3": 0}) == ["c2", "c3"]
+    assert store.contacts_wanted({"c1": 0}, since=T + 51) == ["c1"]
+    assert store.contacts_unread(0, FAR) == []
 
 
 # -- threads to fetch
@@ -365,7 +396,7 @@ def test_threads_may_share_a_mirror(store: MirrorStore) -> None:
     with store.writing() as writer, ThreadPoolExecutor(4) as readers:
         looks = [readers.submit(look) for _ in range(4)]
         for n in range(20):
-            writer.save_conversations([thread(n + 1, "refund")], seen_at=T)
+            kept(writer, [thread(n + 1, "refund")], seen_at=T)
         assert all(look.result() <= 5 for look in looks)
     assert store.total() == 20
 
@@ -525,7 +556,7 @@ def test_a_copy_of_the_file_alone_has_all_that_was_written_while_somebody_reads(
     with open_mirror(tmp_path, "abc") as store:
         assert store.total() == 0
         with store.writing() as writer:
-            writer.save_conversations([conversation(str(n + 1)) for n in range(50)], seen_at=T)
+            kept(writer, [conversation(str(n + 1)) for n in range(50)], seen_at=T)
         copied = tmp_path / "elsewhere" / "mirror" / "abc.db"
         copied.parent.mkdir(parents=True)
         copied.write_bytes((tmp_path / "mirror" / "abc.db").read_bytes())
@@ -544,6 +575,23 @@ def test_what_is_no_question_does_nothing(store: MirrorStore, tmp_path: Path, te
     assert not made.exists()
     save(store, conversation())
     assert store.sql("SELECT count(*) FROM conversation").rows == [(1,)]
+
+
+def test_what_somebody_set_by_a_question_ends_with_it(database: str, tmp_path: Path) -> None:
+    """PostgreSQL has functions that change a connection for good: one that is lent again may write, or read elsewhere,
+    or hold a lock that a sync needs."""
+    with open_mirror(tmp_path, "abc12def", url=database) as store:
+        save(store, conversation())
+        assert store.total() == 1  # from here on a connection is kept
+        for name, value in (("default_transaction_read_only", "off"), ("search_path", "public")):
+            store.sql("SELECT set_config(?, ?, false)", (name, value))
+        with store.asking("SELECT pg_advisory_lock(7)") as (_, rows):
+            list(rows)
+        assert store.total() == 1
+        with pytest.raises(LedgerError, match="read-only"), store.reading() as on:
+            on.execute("DELETE FROM conversation")
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7"
+        assert store.sql(held).rows == [(0,)]
 
 
 @pytest.mark.parametrize(

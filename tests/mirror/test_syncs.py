@@ -119,7 +119,7 @@ def test_a_sync_fetches_what_changed_and_nothing_else(make_place: Callable[..., 
     report = place.sync.run()
     assert (report.state, report.found, report.changed, report.threads) == (SyncState.COMPLETED, 20, 20, 20)
     assert (report.deleted, report.parts, report.missed, report.unread) == (1, 20, 0, 0)
-    assert sum(place.calls().values()) - before == report.calls == 20 + 3 + _NAMES
+    assert sum(place.calls().values()) - before == report.calls == 20 + 4 + _NAMES
     assert place.differing() == []
     again = place.sync.run()
     assert (again.found, again.unchanged, again.threads, again.calls) == (20, 20, 0, 3)
@@ -225,7 +225,7 @@ def test_those_who_wrote_are_looked_up_beside_the_walk(make_place: Callable[...,
     assert (report.threads, report.is_complete) == (2, True)
     assert report.found == 3
     assert place.differing() == []
-    assert place.calls()["POST /contacts/search"] == 1
+    assert place.calls()["POST /contacts/search"] == 2, "who wrote, and who they are"
 
 
 # -- who may sync

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,15 @@ from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.files import fts5_expression
 from intercom_bulk.mirror.packing import pack, unpack
 from intercom_bulk.mirror.plain import plain_text
+from intercom_bulk.mirror.postgres import TsVector
+from intercom_bulk.mirror.schema import KEY_BITS
+from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.words import Wanted, folded, read_search
-from tests.mirror.made import T, conversation, thread
+from tests.mirror.made import T, conversation, kept, thread
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from intercom_bulk.mirror.store import MirrorStore
 
 
@@ -103,7 +109,7 @@ def searched(store: MirrorStore) -> MirrorStore:
         for item_id, (subject, body) in TEXTS.items()
     ]
     with store.writing() as writer:
-        writer.save_conversations(documents, seen_at=T)
+        kept(writer, documents, seen_at=T)
     return store
 
 
@@ -148,14 +154,33 @@ def test_the_newest_come_first_and_both_ends_belong(searched: MirrorStore) -> No
     assert searched.find("hi", start=None, end=None, limit=1) == ["4"]
 
 
+def test_what_is_found_at_a_glance_and_what_in_the_index_is_the_same(database: str, tmp_path: Path) -> None:
+    """PostgreSQL's newest are looked through, the others asked of its index: between them nothing is lost, or twice."""
+    with open_mirror(tmp_path, "abc12def", url=database) as store:
+        said = ["alpha beta", "alpha", "beta gamma"]
+        with store.writing() as writer:
+            rows = [conversation(str(n + 1), body=said[n % 3], created=T + n // 2) for n in range(30)]
+            writer.save_conversations(rows, seen_at=T)
+        with store.reading() as on:
+            for query, limit, lo, hi in itertools.product(
+                ("alpha", "alpha beta", "gamma", "-gamma beta", "none"), (1, 4, 40), (0, 6), (9, 40)
+            ):
+                asked = (on, read_search(query), (T + lo) << KEY_BITS, (T + hi) << KEY_BITS, limit)
+                assert asked[1] is not None
+                whole = TsVector().find(*asked)
+                assert (len(whole) > 0) is (query != "none")
+                for glance in (1, 3, 7, 30):
+                    assert TsVector(glance).find(*asked) == whole, (query, limit, lo, hi, glance)
+
+
 def test_the_index_follows_the_rows(searched: MirrorStore) -> None:
     with searched.writing() as writer:
-        writer.save_conversations([conversation("1", subject="Invoice", created=T + 1, updated=T + 90)], seen_at=T)
+        kept(writer, [conversation("1", subject="Invoice", created=T + 1, updated=T + 90)], seen_at=T)
         assert searched.find("invoice charged", start=None, end=None, limit=10) == ["1"], "subject and old parts"
         assert searched.find("refund", start=None, end=None, limit=10) == ["2"]
-        writer.save_conversations([thread("1", "other", created=T + 1, updated=T + 95)], seen_at=T)
+        kept(writer, [thread("1", "other", created=T + 1, updated=T + 95)], seen_at=T)
         assert searched.find("charged", start=None, end=None, limit=10) == []
-        writer.save_conversations([conversation("1", title="Named", created=T + 1, updated=T + 99)], seen_at=T)
+        kept(writer, [conversation("1", title="Named", created=T + 1, updated=T + 99)], seen_at=T)
     assert searched.find("named other", start=None, end=None, limit=10) == ["1"]
 
 
@@ -175,7 +200,7 @@ def test_a_text_is_found_by_itself(searched: MirrorStore, text: str) -> None:
     with searched.writing() as writer:
         source = {"type": "conversation", "subject": clean, "body": "", "author": {}}
         searched_for = conversation("9", created=T + 9, updated=T + 9, source=source)
-        writer.save_conversations([searched_for], seen_at=T + 9)
+        kept(writer, [searched_for], seen_at=T + 9)
         found = searched.find(
             f'"{clean}"' if '"' not in clean and folded(clean) else None, start=None, end=None, limit=9
         )
@@ -187,7 +212,7 @@ def test_a_text_is_found_by_itself(searched: MirrorStore, text: str) -> None:
 def test_a_thread_larger_than_any_index_row_is_stored(store: MirrorStore) -> None:
     words = " ".join(f"word{n:06d}" for n in range(120_000))
     with store.writing() as writer:
-        writer.save_conversations([thread("1", words, subject="huge")], seen_at=T)
+        kept(writer, [thread("1", words, subject="huge")], seen_at=T)
     assert store.find("huge word000007", start=None, end=None, limit=1) == ["1"]
 
 

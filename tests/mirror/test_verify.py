@@ -14,6 +14,7 @@ from intercom_bulk.mirror.verify import DAY, count_there, verify, windows_of
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace
 from tests.mirror.filling import asked, filled
+from tests.mirror.made import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ def test_what_is_lost_deleted_or_unread_shows_in_its_window(sandbox: Sandbox, wo
     with store.writing() as writer:
         body = {"query": {"field": "id", "operator": "=", "value": changed["id"]}}
         rows = asked(sandbox, "POST", "conversations/search", json=body)["conversations"]
-        writer.save_conversations(rows, seen_at=changed["created_at"])
+        kept(writer, rows, seen_at=changed["created_at"])
     checked = list(verify(workspace, store, width=6 * 3600))
     missing, extra, unread = (
         [one.span for one in checked if getattr(one, what)] for what in ("missing", "extra", "unread")

@@ -20,7 +20,7 @@ from intercom_bulk.mirror.windows import WindowSource
 from intercom_bulk.mirror.writer import Deleted
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace
-from tests.mirror.made import T, conversation, thread
+from tests.mirror.made import T, conversation, kept, thread
 from tests.mirror.weather import weather
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ def test_a_thread_is_here_when_it_is_as_new_as_its_row_or_known_to_be_gone(
     scene = scene_of(make_intercom_sandbox(conversations=1, days=1, **SMALL))
     with scene.store.writing() as writer:
         assert not scene.store.has_thread("1")
-        writer.save_conversations([conversation("1")], seen_at=T)
+        kept(writer, [conversation("1")], seen_at=T)
         assert not scene.store.has_thread("1")
-        writer.save_conversations([thread("1")], seen_at=T)
+        kept(writer, [thread("1")], seen_at=T)
         assert scene.store.has_thread("1")
-        writer.save_conversations([conversation("1", updated=T + 9)], seen_at=T + 9)
+        kept(writer, [conversation("1", updated=T + 9)], seen_at=T + 9)
         assert not scene.store.has_thread("1")
         writer.mark_deleted([Deleted("1", T + 10), Deleted("2", T)], seen_at=T + 10)
         assert scene.store.has_thread("1")

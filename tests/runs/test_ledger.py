@@ -114,7 +114,7 @@ def test_a_ledger_of_the_version_before_is_read_and_gone_on_with(tmp_path: Path)
     stage(first, "1", "2")
     first.close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE step; PRAGMA user_version = 1")
+        connection.executescript("DROP TABLE step; ALTER TABLE item DROP COLUMN deaths; PRAGMA user_version = 1")
     reader = Ledger(path, read_only=True)
     assert [outcome.step for outcome in reader.outcomes()] == [0, 0]
     assert reader.steps("1") == {}

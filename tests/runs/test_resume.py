@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk import ConversationCloser
+from intercom_bulk import ConversationCloser, RunOptions
+from intercom_bulk.errors import Transient
+from intercom_bulk.runs.doubt import DEATHS
 from intercom_bulk.runs.ledger import Ledger
 from intercom_bulk.runs.model import Item, Page, RunState, Slice, Status
+from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.updaters.running.action import UpdaterAction
 from tests.runs.machine import Counting, Numbers, execution
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from intercom_bulk.runs.model import Outcome
 
 
 def stopped_after(count: int, source: Numbers, action: Counting, path: Path) -> None:
@@ -93,6 +98,61 @@ def test_a_doubt_settles_from_the_last_moment_that_it_may_have_been_sent(tmp_pat
     ((outcome, since),) = ledger.recover(1, alive_until=500.0).doubts
     assert (outcome.status, since) == (Status.UNKNOWN, 109.0)
     ledger.close()
+
+
+def died_in_flight(path: Path, times: int) -> None:
+    """So many lives, each of which ended with item "0" sent and unanswered, as the ledger has it then."""
+    ledger = Ledger(path)
+    with ledger.atomic():
+        ledger.save(RunRecord(run_id="test", title="test", pass_number=1))
+        ledger.stage(Page([Item("0")], Slice("0", done=True)), 1)
+        ledger.start([Item("0")], 1.0)
+    for _ in range(times - 1):
+        ledger.recover(1)
+        with ledger.atomic():
+            ledger.restage([Item("0")], attempted=True)
+            ledger.start([Item("0")], 1.0)
+    ledger.close()
+
+
+def last_life(action: Counting, path: Path) -> Outcome:
+    ledger = Ledger(path)
+    (outcome,) = execution(Numbers(1), action, ledger=ledger).outcomes()
+    ledger.close()
+    return outcome
+
+
+def test_the_death_of_a_process_costs_an_item_none_of_its_tries(tmp_path: Path) -> None:
+    """What was begun goes first in the next life, so that the same items are in flight whenever lives are short."""
+    action = Counting(seen=lambda _: False, idempotent=True)
+    died_in_flight(tmp_path / "run.db", DEATHS - 1)
+    outcome = last_life(action, tmp_path / "run.db")
+    assert (outcome.status, outcome.attempts, action.calls["0"]) == (Status.DONE, DEATHS, 1)
+
+
+def test_an_answer_that_is_lost_costs_a_try_also_after_deaths(tmp_path: Path) -> None:
+    action = Counting(lambda *_: Transient("lost", sent=True, code="timeout"), seen=lambda _: False, idempotent=True)
+    died_in_flight(tmp_path / "run.db", 3)
+    outcome = last_life(action, tmp_path / "run.db")
+    assert (outcome.status, action.calls["0"]) == (Status.FAILED, RunOptions().tries)
+
+
+@pytest.mark.parametrize(("seen", "status"), [(False, Status.FAILED), (None, Status.NEEDS_REVIEW), (True, Status.DONE)])
+def test_an_item_that_every_process_died_of_is_left_alone_in_the_end(
+    seen: bool | None, status: Status, tmp_path: Path
+) -> None:
+    action = Counting(seen=lambda _: seen, idempotent=True)
+    died_in_flight(tmp_path / "run.db", DEATHS)
+    outcome = last_life(action, tmp_path / "run.db")
+    assert (outcome.status, action.calls["0"]) == (status, 0)
+    assert status is Status.DONE or str(outcome.message).startswith("100 processes ended while it was in flight")
+
+
+def test_what_must_not_be_sent_twice_is_not_sent_again_after_the_first_death(tmp_path: Path) -> None:
+    action = Counting(seen=lambda _: False)
+    died_in_flight(tmp_path / "run.db", 1)
+    assert last_life(action, tmp_path / "run.db").status is Status.NEEDS_REVIEW
+    assert action.calls["0"] == 0
 
 
 class Quiet(ConversationCloser):

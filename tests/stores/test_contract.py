@@ -217,6 +217,34 @@ def test_what_was_in_flight_when_a_life_ended_is_in_doubt_in_the_next(store: Run
     assert (found.attempted, found.known) == (2, 4)
 
 
+def test_an_attempt_that_ended_with_its_process_is_counted_apart(store: RunStore, ledger: RunLedger) -> None:
+    """Once for each life that was cut short: not where the answer was lost, or the item was not in flight."""
+    stage(ledger, "died", "lost", "idle", "done")
+    with ledger.atomic():
+        ledger.start([Item("died"), Item("lost"), Item("done")], 1.0)
+        ledger.settle([Outcome("lost", Status.UNKNOWN, "timeout"), Outcome("done", Status.DONE)])
+    ledger.close()
+    second = store.open("run")
+    assert second.recover(1).deaths == {"died": 1}
+    with second.atomic():
+        second.restage([Item("died")], attempted=True)
+    second.close()
+    third = store.open("run")
+    found = third.recover(1)
+    assert ([(item.id, attempts) for item, attempts in found.staged], found.deaths) == (
+        [("died", 1), ("idle", 0)],
+        {"died": 1},
+    )
+    with third.atomic():
+        third.start([Item("died")], 2.0)
+    third.close()
+    last = store.open("run")
+    found = last.recover(1)
+    last.close()
+    assert {outcome.item_id: outcome.attempts for outcome, _ in found.doubts} == {"died": 2, "lost": 1}
+    assert found.deaths == {"died": 2}
+
+
 # -- steps
 
 
@@ -319,6 +347,24 @@ def test_a_life_that_ended_between_steps_is_taken_over_there(store: RunStore, le
         "3": [None, None, None],
     }
     assert found.attempted == 3
+    assert found.deaths == {"2": 1}
+
+
+def test_a_step_begins_with_no_deaths(store: RunStore, ledger: RunLedger) -> None:
+    """Those of the step before are no word against it."""
+    stage_steps(ledger, "1")
+    with ledger.atomic():
+        ledger.start([Item("1")], 1.0)
+    ledger.close()
+    again = store.open("run")
+    assert again.recover(1).deaths == {"1": 1}
+    with again.atomic():
+        again.restage([Item("1")], attempted=True)
+        again.start([Item("1")], 2.0)
+        again.complete("1", [StepRecord(0, at=3.0, attempts=2)])
+        again.restage([Item("1")], attempted=True)
+    assert again.recover(1).deaths == {}
+    again.close()
 
 
 # -- runs

@@ -147,6 +147,7 @@ def test_a_migration_is_recorded_once(store: PostgresStore, admin: psycopg.Conne
         (1, "runs, items and slices"),
         (2, "steps of a composite"),
         (3, "wishes"),
+        (4, "deaths of an item"),
     ]
 
 
@@ -154,10 +155,12 @@ def test_runs_of_an_older_version_are_seen_and_go_on(store: PostgresStore, admin
     store.create(record("run")).close()
     admin.execute("ALTER TABLE intercom_bulk.run DROP COLUMN life")
     admin.execute("DROP TABLE intercom_bulk.wish")
-    admin.execute("DELETE FROM intercom_bulk.migration WHERE name = 'wishes'")
+    admin.execute("ALTER TABLE intercom_bulk.item DROP COLUMN deaths")
+    admin.execute("DELETE FROM intercom_bulk.migration WHERE number > 2")
     assert [one.run_id for one in store.records()] == ["run"]
     assert store.record("run").run_id == "run"
     ledger = store.open("run")
+    assert ledger.recover(1).deaths == {}
     store.ask("run", Wish.STOP)
     assert ledger.wish() is Wish.STOP
     ledger.close()

@@ -68,7 +68,7 @@ _FINISH = """
     WHERE step.run_id = %s AND step.item_id = new.item_id AND step.step = new.step AND step.at IS NULL
 """
 _ADVANCE = """
-    UPDATE intercom_bulk.item SET step = new.next
+    UPDATE intercom_bulk.item SET step = new.next, deaths = 0
     FROM unnest(%s::text[], %s::int[], %s::int[]) AS new (item_id, step, next)
     WHERE item.run_id = %s AND item.item_id = new.item_id AND item.step = new.step
 """
@@ -87,8 +87,12 @@ _SLICES = """
 _LOST = """
     UPDATE intercom_bulk.item
     SET status = 'unknown', started_at = greatest(started_at, %s), code = coalesce(code, 'interrupted'),
-        message = coalesce(message, 'The process ended before the answer was recorded.')
+        message = coalesce(message, 'The process ended before the answer was recorded.'), deaths = deaths + 1
     WHERE run_id = %s AND status = 'started'
+"""
+_DEATHS = """
+    SELECT item_id, deaths FROM intercom_bulk.item
+    WHERE run_id = %s AND deaths > 0 AND status IN ('staged', 'unknown')
 """
 _KNOWN = "SELECT count(*), count(*) FILTER (WHERE attempts > 0) FROM intercom_bulk.item WHERE run_id = %s"
 _COUNTS = "SELECT status, count(*) FROM intercom_bulk.item WHERE run_id = %s GROUP BY status"
@@ -166,7 +170,8 @@ class PostgresLedger:
             staged = [(Item(o.item_id, effect=o.effect, step=o.step), o.attempts) for o in self.outcomes(Status.STAGED)]
             doubts = [(_outcome(row), row[0] or 0.0) for row in self._rows([Status.UNKNOWN])]
             steps = _by_item(self._session.stream(_OPEN_STEPS, (self._run_id,)))
-            return Recovered(staged, doubts, self.slices(pass_number), attempted, known, steps)
+            deaths = dict(self._session.stream(_DEATHS, (self._run_id,)))
+            return Recovered(staged, doubts, self.slices(pass_number), attempted, known, steps, deaths)
 
     # -- how far it was read
 

@@ -90,6 +90,13 @@ class Session:
                 cursors = [self._connection.execute(sql, parameters) for sql, parameters in statements]
             return [(cursor.rowcount, cursor.fetchall() if cursor.description else []) for cursor in cursors]
 
+    def named(self, sql: str, parameters: Sequence[object] = ()) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """The names of the columns, and all rows, in one journey."""
+        with self._spoken():
+            self._begin()
+            cursor = self._connection.execute(sql, parameters)
+            return tuple(column.name for column in cursor.description or ()), cursor.fetchall()
+
     def row(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
         ((_, rows),) = self.run((sql, parameters))

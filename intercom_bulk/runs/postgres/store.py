@@ -59,6 +59,7 @@ _MIGRATIONS = {
         wish text NOT NULL
     );
     """,
+    "deaths of an item": "ALTER TABLE intercom_bulk.item ADD COLUMN deaths integer NOT NULL DEFAULT 0",
 }
 """By name, in order. Rows of `item` are changed twice soon after they are made: the fill factor leaves them room."""
 
