@@ -14,7 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 from bench import backfill, contest, load, mirror, overhead, pace, pipeline, processes, syncing
+=======
+from bench import backfill, contest, insights, load, mirror, overhead, pace, processes, syncing
+>>>>>>> insights
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:
@@ -46,6 +50,8 @@ BENCHES: Sequence[_Bench] = (
     _Bench("pipeline", 420, pipeline.run),
     _Bench("backfill-rows", 190, backfill.rows),
     _Bench("backfill-threads", 50, backfill.threads),
+    _Bench("insights-quality", 3, insights.quality),
+    _Bench("insights-speed", 310, insights.speed),
     _Bench("overhead-plain", 120, overhead.plain),
     _Bench("overhead-tls", 80, overhead.tls),
     _Bench("contest-plain", 270, contest.plain),

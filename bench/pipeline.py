@@ -19,6 +19,7 @@ from bench.mirror import document
 from bench.report import Section, at_most, info
 from intercom_bulk import Pipeline, Settings
 from intercom_bulk.insights.phase import Phase
+from intercom_bulk.mirror.schema import SyncKind
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.sandbox import SandboxOptions, SandboxProcess
 
@@ -79,12 +80,13 @@ def _documents(count: int, now: int) -> Iterator[dict[str, Any]]:
 def _fill(home: Path, count: int) -> None:
     now, batch = int(time.time()), list[dict[str, Any]]()
     with open_mirror(home, SandboxOptions().app_id) as store, store.writing() as writer:
+        writer.begin_sync("made", SyncKind.BACKFILL, {}, at=now)
         for one in _documents(count, now):
             batch.append(one)
             if len(batch) == 500:
-                writer.save_conversations(batch, seen_at=now)
+                writer.save_rows("made", batch, seen_at=now)
                 batch = []
-        writer.save_conversations(batch, seen_at=now)
+        writer.save_rows("made", batch, seen_at=now)
 
 
 def _elsewhere(which: str, home: Path, site: SandboxProcess) -> dict[str, Any]:

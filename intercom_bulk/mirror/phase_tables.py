@@ -28,6 +28,7 @@ CREATE TABLE phase_result (
     digest text NOT NULL, result text NOT NULL, vector {blob}, run_id {integer} NOT NULL, stored_at {real} NOT NULL,
     PRIMARY KEY (phase, item_id)
 ){strict};
+CREATE INDEX phase_result_item ON phase_result (item_id);
 CREATE TABLE phase_state (
     phase text PRIMARY KEY, version text NOT NULL, state {blob}, run_id {integer} NOT NULL, stored_at {real} NOT NULL
 ){strict};

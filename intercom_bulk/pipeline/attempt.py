@@ -113,7 +113,6 @@ class Attempt:
 
     def _plan(self, run_id: str) -> Plan:
         phase = self._phase
-        self._book.forget_deleted(phase.name)
         self._fit()
         pace = phase.requests_per_minute
         governor = None if pace is None else Governor(clock=self._workspace.clock, pace=SteadyPace(pace))

@@ -263,15 +263,6 @@ class PipelineBook:
                 count += self._on.execute(sql, (phase, *batch))
         return count
 
-    def forget_deleted(self, phase: str) -> int:
-        """Results of conversations that are no more."""
-        sql = """
-            DELETE FROM phase_result
-            WHERE phase = ? AND item_id IN (SELECT id FROM conversation WHERE deleted_at IS NOT NULL)
-        """
-        with self._atomic():
-            return self._on.execute(sql, (phase,))
-
     def close(self) -> None:
         """Let the next one work."""
         with self._lock:

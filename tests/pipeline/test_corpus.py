@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from intercom_bulk.insights.phase import CUSTOMERS, Corpus, Document, Message
+from intercom_bulk.mirror.schema import SyncKind
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.writer import Deleted
 from intercom_bulk.pipeline.book import PipelineBook, Told, packed
@@ -30,7 +31,9 @@ def store(place: str | None, home: Path) -> Iterator[MirrorStore]:
             known = [thread(one, f"<p>said of {one}</p>", created=T + int(one), tags=("b", "a")) for one in IDS]
             known[0]["conversation_parts"]["conversation_parts"][0]["author"]["type"] = "user"
             known[0]["conversation_parts"]["conversation_parts"].append(part("p2", None, at=T + 90, kind="close"))
-            writer.save_conversations([*known, thread("9", created=T - 5), thread("99", created=T + 500)], seen_at=T)
+            writer.begin_sync("made", SyncKind.BACKFILL, {}, at=T)
+            more = [thread("9", created=T - 5), thread("99", created=T + 500)]
+            writer.save_rows("made", [*known, *more], seen_at=T)
             writer.mark_deleted([Deleted("13", T + 100)], seen_at=T + 100)
         yield store
 
