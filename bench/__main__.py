@@ -14,11 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from bench import backfill, contest, load, mirror, overhead, pace, pipeline, processes, syncing
-=======
-from bench import backfill, contest, insights, load, mirror, overhead, pace, processes, syncing
->>>>>>> insights
+from bench import backfill, contest, insights, load, mirror, overhead, pace, pipeline, processes, syncing
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:
