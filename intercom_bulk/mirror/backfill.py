@@ -65,11 +65,14 @@ class Backfill:
         contacts: bool = True,
         zone: tzinfo = UTC,
         settings: Settings | None = None,
+        workspace: Workspace | None = None,
         access_token: str | None = None,
         region: str | None = None,
         base_url: str | None = None,
     ) -> None:
-        """Raises `UsageError` for a range that is none."""
+        """`workspace`: to ask with, and left open. Raises `UsageError` for a range that is none."""
+        if workspace is not None:
+            settings = workspace.settings
         self._settings = settings or Settings.build(access_token=access_token, region=region, base_url=base_url)
         self._range = _checked_range(days, since, until, period, zone)
         if depth not in set(Depth):
@@ -77,7 +80,8 @@ class Backfill:
         self._depth = Depth(depth)
         self._contacts = contacts
         self._lock = threading.Lock()
-        self._workspace: Workspace | None = None
+        self._workspace = workspace
+        self._is_lent = workspace is not None
         self._run: Run | None = None
 
     def run(
@@ -89,12 +93,18 @@ class Backfill:
         return self.status(started.run_id)
 
     def start(
-        self, options: RunOptions | None = None, *, parallel_workers: int | None = None, timeout: float = 30.0
+        self,
+        options: RunOptions | None = None,
+        *,
+        parallel_workers: int | None = None,
+        timeout: float = 30.0,
+        name: str | None = None,
     ) -> Run:
-        """Begin in the background. What is there can be asked for at once, and grows."""
-        return self._launch(
-            options, parallel_workers, timeout, parameters={"depth": self._depth.value, "contacts": self._contacts}
-        )
+        """Begin in the background. What is there can be asked for at once, and grows. `name`: the id of the new run,
+        for who has to write it down before it begins.
+        """
+        parameters = {"depth": self._depth.value, "contacts": self._contacts}
+        return self._launch(options, parallel_workers, timeout, parameters=parameters, name=name)
 
     def resume(self, run_id: str, options: RunOptions | None = None) -> Run:
         """Go on with a backfill under its own id; one that ended with holes goes on as a run that follows it. Raises
@@ -144,7 +154,7 @@ class Backfill:
         """Close the connections. A backfill under way is not waited for: `stop()` it first."""
         with self._lock:
             workspace, self._workspace = self._workspace, None
-        if workspace is not None:
+        if workspace is not None and not self._is_lent:
             workspace.close()
 
     def __enter__(self) -> Self:
@@ -171,6 +181,7 @@ class Backfill:
         parameters: Mapping[str, Any],
         run_id: str | None = None,
         parent: str | None = None,
+        name: str | None = None,
     ) -> Run:
         self._run = MirrorLaunch(
             workspace=self._workspace_now(),
@@ -184,6 +195,7 @@ class Backfill:
             timeout=timeout,
             run_id=run_id,
             parent=parent,
+            name=name,
         ).start()
         return self._run
 

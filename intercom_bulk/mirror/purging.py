@@ -58,6 +58,7 @@ def purge(connection: Connection, index: TextIndex, gone: Sequence[tuple[int, st
         connection.execute(f"DELETE FROM conversation_raw WHERE key IN ({of})", keys)  # noqa: S608  marks alone
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE conversation_id IN ({of})", ids)  # noqa: S608  names, marks
+        connection.execute(f"DELETE FROM phase_result WHERE item_id IN ({of})", ids)  # noqa: S608  marks alone
         _purge_contacts(connection, contacts)
 
 
