@@ -69,13 +69,21 @@ class Governor:
     `requests` counts calls let through, `rate_limited` those refused; `last_success` is the monotonic time of the last
     answer that was not a 429, None before.
 
+    With `pace`, that one decides, in place of one for Intercom.
+
     With `shared`, all processes that share behave like one governor. The leader does the telling, outside the lock.
     """
 
     def __init__(
-        self, *, reserve: float = 0.05, share: float = 1.0, clock: Clock = SYSTEM, shared: Shared | None = None
+        self,
+        *,
+        reserve: float = 0.05,
+        share: float = 1.0,
+        clock: Clock = SYSTEM,
+        shared: Shared | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        self._pace = Pace(reserve=reserve, share=share)
+        self._pace = Pace(reserve=reserve, share=share) if pace is None else pace
         self._pace.part.enabled = shared is not None
         self.shared = shared  # may be replaced by something that wraps it
         self._clock = clock
