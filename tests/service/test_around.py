@@ -48,7 +48,7 @@ def held() -> Held:
 def working(tmp_path: Path, held: Held) -> Iterator[Live]:
     """A service whose pipeline stands still in its phase until it is let go on."""
     home = tmp_path / "home"
-    with Sandbox(conversations=40, contacts=10, latency_ms=1) as sandbox:
+    with Sandbox(conversations=150, contacts=10, latency_ms=1) as sandbox:
         settings = Settings.build(env={**sandbox.environ(), "INTERCOM_BULK_HOME": str(home)})
         pipeline = Pipeline(settings=settings, phases=[Counting(before=held)])
         with serving(sandbox, home, pipeline=pipeline) as live:
@@ -89,18 +89,18 @@ def test_the_runbook_in_one_go(working: Live, held: Held) -> None:
     held.set()
     stopped = over(working, 1)
     assert (stopped["status"], stopped["resumable"]) == ("stopped", True)
-    assert stopped["conversations_fetched"] == stopped["conversations_stored"] == 40
-    assert 0 < stopped["conversations_classified"] < 40
+    assert stopped["conversations_fetched"] == stopped["conversations_stored"] == 150
+    assert 0 < stopped["conversations_classified"] < 150
     assert stopped["checkpoint"] != {}
     refused(400, {"days": 30, "resume": True}, "start another")
     assert working.post("/api/pipeline/run", {"days": 90, "resume": True})["run_id"] == 1
     done = over(working, 1)
-    assert (done["status"], done["conversations_classified"]) == ("completed", 40)
+    assert (done["status"], done["conversations_classified"]) == ("completed", 150)
     assert (done["date_from"], done["date_to"]) == (stopped["date_from"], stopped["date_to"])
     refused(400, {"resume": True, "resume_run_id": 1}, "completed")
     assert [run["run_id"] for run in working.get("/api/pipeline/history?limit=5")] == [1]
     mirror = working.get("/api/mirror")
-    assert mirror["status"]["total_conversations"] == sum(day["conversations"] for day in mirror["days"]) == 40
+    assert mirror["status"]["total_conversations"] == sum(day["conversations"] for day in mirror["days"]) == 150
     assert {day["covered"] for day in mirror["days"][1:-1]} == {1.0}
     assert mirror["days"][-1]["covered"] > 0
     metrics = measured(working)
