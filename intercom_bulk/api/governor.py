@@ -167,10 +167,12 @@ class Governor:
         with self._lock:
             self._pace.learn(self._clock.monotonic(), report, news)
 
-    def _give_back(self) -> None:
-        """Calls that nobody is going to send are for the others."""
+    def _give_back(self, *, last: bool = False) -> None:
+        """Calls that nobody is going to send are for the others. `last`: what was sent since the last telling is not
+        to look like a stranger's.
+        """
         with self._lock:
-            if self._led or not self._pace.part.lease:
+            if self._led or not (self._pace.part.lease or (last and self.requests)):
                 return
             self._led = True
             self._pace.part.lease = 0
@@ -184,7 +186,7 @@ class Governor:
     def close(self) -> None:
         """Give back what was taken and not used. The governor can be used on."""
         if self.shared is not None:
-            self._give_back()
+            self._give_back(last=True)
             self.shared.close()
 
     def _send(self, now: float) -> int:

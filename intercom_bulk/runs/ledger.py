@@ -7,6 +7,7 @@ composite's item, and other runs have none.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ _MIGRATIONS = (
     """,
     "ALTER TABLE item ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
 )
+_LITERAL = re.compile("[!%_]")
 _COLUMNS = "id, status, code, message, attempts, before, after, request_id, at, detail, step"
 
 
@@ -132,6 +134,13 @@ class RunLedger(Protocol):
         self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
     ) -> list[Outcome]:
         """Newest first, at most `limit` of them, those before `below` (when, item id): data to go on from."""
+
+    def page(
+        self, *, status: Status | None = None, text: str | None = None, after: str = "", limit: int = 50
+    ) -> list[Outcome]:
+        """At most `limit` items whose id comes after that one, in the order of the ids' bytes: a place that stays where
+        it is while the run goes on. `text`: what id, code or message contain; small and capital a to z are one.
+        """
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
@@ -317,6 +326,20 @@ class Ledger:
         )
         at, item_id = below or (float("inf"), "")
         return [outcome_of(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
+
+    def page(
+        self, *, status: Status | None = None, text: str | None = None, after: str = "", limit: int = 50
+    ) -> list[Outcome]:
+        """At most `limit` items whose id comes after that one, in the order of the ids' bytes: a place that stays where
+        it is while the run goes on. `text`: what id, code or message contain; small and capital a to z are one.
+        """
+        sql, values = f"SELECT {_COLUMNS} FROM item WHERE id > ?", [after]  # noqa: S608  our own names
+        if status is not None:
+            sql, values = f"{sql} AND status = ?", [*values, status.value]
+        if text:  # LIKE knows small and capital a to z, and no others
+            found = "id LIKE ? ESCAPE '!' OR code LIKE ? ESCAPE '!' OR message LIKE ? ESCAPE '!'"
+            sql, values = f"{sql} AND ({found})", [*values, *[_LITERAL.sub(r"!\g<0>", text).join("%%")] * 3]
+        return [outcome_of(row) for row in self._database.rows(f"{sql} ORDER BY id LIMIT ?", [*values, limit])]
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
