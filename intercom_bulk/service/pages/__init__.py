@@ -106,6 +106,7 @@ def _items(request: Request, desk: Desk, told: Mapping[str, Any], run: RunView) 
         "text": text or "",
         "prev": link(run.path, **query) if after else None,
         "next": link(run.path, **query, after=found["next"]) if found["next"] else None,
+        "here_now": link(run.path, **query, after=after),
         "size": ITEMS,
         "counted": None if text else told["counts"].get(status) if status else sum(told["counts"].values()),
     }

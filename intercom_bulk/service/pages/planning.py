@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.service.pages.views import changes
+from intercom_bulk.service.pages.views import changes, title_of
 from intercom_bulk.service.pages.words import count, duration, shown
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class PlanView:
         self._told = told
         self.digest: str = told["digest"]
         self.short = self.digest[:12]
-        self.title: str = told["operation"]
+        self.title = title_of(told)
         self.created_at: float = told["created_at"]
         self.run_id: str | None = told["run_id"]
         self.state: str = told["state"]
@@ -129,7 +129,7 @@ class PlanView:
     @property
     def effects(self) -> list[str]:
         told = self._told["side_effects"]
-        named = [f"{one['text']} ({count(one['items'], 'item', 'items')})" for one in told]
+        named = [f"{count(one['items'], 'item', 'items')}: {one['text']}" for one in told]
         return [*named, _AS_BY_HAND] if self.count else named
 
     @property

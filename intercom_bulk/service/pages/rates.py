@@ -27,7 +27,7 @@ def rate_view(told: Mapping[str, Any]) -> dict[str, Any]:
         ("Limit", f"{last['limit']:,}", f"in ten seconds, {last['limit'] * 6:,} a minute"),
         ("Ours", percent(ours / offered) if offered else "–", f"{ours:,} requests in {_span(windows, told['seconds'])}"),
         ("Others", percent(others / offered) if offered else "–", f"{others:,} requests by other apps and scripts"),
-        ("Windows with a 429", f"{len(refused):,}", count(sum(one["refused"] for one in refused), "refusal", "refusals")),
+        ("Windows with a 429", f"{len(refused):,}", count(sum(one["refused"] for one in refused), "refusal", "refusals") if refused else "none was refused"),
     ]  # fmt: skip
     return {
         "samples": [{"at": one["ends_at"] - told["seconds"], **{name: one[name] for name in ("ours", "others", "limit")}}

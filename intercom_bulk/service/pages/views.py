@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from intercom_bulk.runs.model import LEFT_ALONE
-from intercom_bulk.service.pages.words import STATUSES, count, duration, percent, shown, state_word
+from intercom_bulk.service.pages.words import STATUSES, count, duration, percent, sentence, shown, state_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["ItemView", "RunView", "Tab", "about", "changes", "item", "tabs"]
+__all__ = ["ItemView", "RunView", "Tab", "about", "changes", "item", "link", "tabs", "title_of"]
 
 _KINDS = {"update": "run", "undo": "undo", "apply": "run of a plan", "retry": "second try"}
 _WHY_TONE = {"halted": "bad", "failed": "bad", "interrupted": "warn", "stopped": "warn", "paused": "warn"}
@@ -33,7 +33,7 @@ class RunView:
         self.state: str = told["state"]
         self.is_live: bool = told["live"]
         self.word, self.tone = state_word(self.state)
-        self.title: str = told["operation"] or told["title"]
+        self.title = title_of(told)
         self.kind_text = _KINDS.get(told["kind"], told["kind"].replace("_", " "))
         self.parent, self.by, self.created_at = told["parent"], told["by"], told["created_at"]
         self.done, self.skipped, self.failed = counts["done"], counts["skipped"], counts["failed"]
@@ -74,8 +74,9 @@ class RunView:
         if self.is_live:
             return None
         if self.state == "interrupted" and not self._told["ended"]:
-            return "Its process died."
-        return self._told["error"] or self._told["ended"]
+            return "Interrupted: its process died."
+        told = self._told["error"] or self._told["ended"]
+        return told and sentence(told)
 
     @property
     def why_tone(self) -> str:
@@ -167,10 +168,6 @@ class RunView:
         return ", ".join(found).capitalize() if found else "–"
 
     @property
-    def reports(self) -> tuple[str, ...]:
-        return ("csv", "jsonl", "markdown") if self.known else ()
-
-    @property
     def undo_count(self) -> int:
         return self.done
 
@@ -185,6 +182,17 @@ class RunView:
             f"{items} that this run changed are put back as they were, newest first. Whatever somebody has changed since"
             " is left alone and reported. This starts a run of its own."
         )
+
+
+def title_of(told: Mapping[str, Any]) -> str:
+    """ "contacts tag" is how it is typed; what it does is read the other way round."""
+    collection, typed = told["collection"], str(told["operation"])
+    verb = typed.removeprefix(f"{collection} ")
+    return _capital(f"{verb} {collection}") if verb.islower() and " " not in verb else typed
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _reasons(codes: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["STATES", "STATUSES", "ago", "clock", "count", "duration", "iso", "number", "percent", "shown", "state_word"]
+__all__ = ["STATES", "STATUSES", "ago", "clock", "count", "duration", "iso", "number", "percent", "sentence", "shown", "state_word"]
 
 STATES = {
     "running": ("running", "live"),
@@ -95,6 +95,12 @@ def ago(at: float | str, now: float) -> str:
         if seconds >= unit:
             return f"{moment:%Y-%m-%d}" if seconds >= 30 * 86_400 else f"{int(seconds // unit)} {name} ago"
     return "just now" if seconds < 5 else f"{int(seconds)} s ago"
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def shown(value: object) -> str:

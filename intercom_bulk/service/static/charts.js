@@ -22,26 +22,32 @@
     return found;
   };
 
-  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "UTC" });
+  const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+  const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+  // Seconds that an axis spans at least, so that the first moments of a run are not stretched over all of it: `least`.
   const KINDS = {
     // time, ours, others, limit: others stand on top of ours
     rate: (data) => {
       const [at, ours, others, limit] = data;
       const both = ours.map((one, n) => (one === null ? null : one + (others[n] ?? 0)));
-      const stepped = uPlot.paths.stepped({ align: 1 });
+      const bars = uPlot.paths.bars({ size: [0.88, 60], align: 1 });
+      const end = at.length ? [at.at(-1) + 10] : []; // a window lasts ten seconds: the limit is drawn to the end of it
       return {
-        data: [at, both, ours, limit],
+        data: [[...at, ...end], [...both, null], [...ours, null], [...limit, limit.at(-1)]],
+        least: 300,
         series: [
-          { label: "ours and others", stroke: ink("--series-2"), fill: washed(ink("--series-2"), 0.3), width: 1.2, paths: stepped },
-          { label: "ours", stroke: ink("--series-1"), fill: washed(ink("--series-1"), 0.45), width: 1.2, paths: stepped },
-          { label: "limit", stroke: ink("--series-3"), dash: [5, 4], width: 1.4, paths: stepped },
+          { label: "ours and others", fill: ink("--series-2"), width: 0, paths: bars, points: { show: false } },
+          { label: "ours", fill: ink("--series-1"), width: 0, paths: bars, points: { show: false } },
+          { label: "limit", stroke: ink("--series-3"), dash: [5, 4], width: 1.6, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
         ],
-        says: (n) => `${clock.format(at[n] * 1000)}: ours ${ours[n] ?? "–"}, others ${others[n] ?? "–"}, limit ${limit[n] ?? "–"}`,
+        says: (n) => n >= at.length ? "" : `${clock.format(at[n] * 1000)}: ours ${ours[n] ?? "–"}, others ${others[n] ?? "–"}, limit ${limit[n] ?? "–"}`,
       };
     },
     line: (data) => ({
       data,
-      series: [{ stroke: ink("--series-1"), fill: washed(ink("--series-1"), 0.14), width: 1.6 }],
+      least: 60,
+      series: [{ stroke: ink("--series-1"), fill: washed(ink("--series-1"), 0.14), width: 1.6, points: { show: false } }],
       says: (n) => `${clock.format(data[0][n] * 1000)}: ${data[1][n] ?? "–"}`,
     }),
   };
@@ -68,10 +74,13 @@
         padding: [8, 6, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-        scales: { y: { range: (_, __, high) => [0, Math.max(1, high) * 1.08] } },
+        scales: {
+          x: { range: (_, low, high) => [Math.min(low, high - kind.least), high] },
+          y: { range: (_, __, high) => [0, Math.max(1, high) * 1.08] },
+        },
         axes: [
-          { ...axis, space: 70, values: (_, ticks) => ticks.map((one) => clock.format(one * 1000)) },
-          { ...axis, size: 46, space: 34 },
+          { ...axis, space: 74, size: 26, incrs: STEPS, values: (_, ticks, __, ___, step) => ticks.map((one) => (step < 60 ? clock : minute).format(one * 1000)) },
+          { ...axis, size: 46, space: 34, values: (_, ticks) => ticks.map((one) => one.toLocaleString("en")) },
         ],
         series: [{}, ...kind.series],
         hooks: {

@@ -18,6 +18,20 @@
     }
     last = performance.now();
     document.body.dispatchEvent(new CustomEvent("moved"));
+    rows();
+  };
+  // The table of items is asked for less often, and never under the hands of somebody who searches in it.
+  const ROWS_EVERY = 4000;
+  let lastRows = performance.now();
+  let rowsWaiting = null;
+  const rows = () => {
+    rowsWaiting ??= setTimeout(() => {
+      rowsWaiting = null;
+      const search = document.getElementById("text");
+      if (!search || isAsking() || document.activeElement === search || search.value !== search.defaultValue) return;
+      lastRows = performance.now();
+      document.body.dispatchEvent(new CustomEvent("rows"));
+    }, Math.max(0, lastRows + ROWS_EVERY - performance.now()));
   };
   // The last of a burst is shown too: it is the one that says how a run ended.
   const moved = () => {
