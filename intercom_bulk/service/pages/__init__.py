@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from intercom_bulk.errors import IntercomBulkError
+from intercom_bulk.service.pages.mirrors import mirror_view
+from intercom_bulk.service.pages.pipelines import PipelineView, StoryView
 from intercom_bulk.service.pages.planning import PlanView, fields, grouped
 from intercom_bulk.service.pages.rates import rate_view
 from intercom_bulk.service.pages.rendering import Assets, page
@@ -34,6 +36,7 @@ def add_to(app: FastAPI) -> None:
     app.mount("/static", Assets(), name="static")
     for path, answer in (
         ("/", _home), ("/runs/{run_id}", _run), ("/plan", _plan), ("/plans/{digest}", _plan_one), ("/rate", _rate),
+        ("/mirror", _mirror), ("/pipeline", _pipeline),
     ):  # fmt: skip
         app.add_api_route(path, _told(answer), methods=["GET"], include_in_schema=False)
 
@@ -131,3 +134,19 @@ def _plan_one(request: Request, desk: Desk) -> HTMLResponse:
 def _rate(request: Request, desk: Desk) -> HTMLResponse:
     template = "parts/rate.html" if _is_part(request) else "rate.html"
     return page(template, **rate_view(desk.rate()), **_frame("/rate", _STREAM))
+
+
+def _mirror(_: Request, desk: Desk) -> HTMLResponse:
+    return page("mirror.html", **mirror_view(desk.mirror()), **_frame("/mirror"))
+
+
+def _pipeline(request: Request, desk: Desk) -> HTMLResponse:
+    runs = [PipelineView(told) for told in desk.pipeline.history(RECENT)]
+    shown = next((run for run in runs if run.is_live), runs[0] if runs else None)
+    stories = [StoryView(told) for told in desk.mirror()["stories"]] if runs and not runs[0].is_live else []
+    return page(
+        "parts/pipeline.html" if _is_part(request) else "pipeline.html",
+        shown=shown, history=[run for run in runs if run is not shown], stories=stories,
+        say=shown.say if shown else "No pipeline run yet.", say_state=shown.status if shown else "",
+        **_frame("/pipeline", _STREAM),
+    )  # fmt: skip

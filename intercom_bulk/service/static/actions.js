@@ -54,9 +54,13 @@ const act = async (element, path, body) => {
       document.body.dispatchEvent(new CustomEvent("moved"));
     }
   } catch (error) {
-    const place = element.closest("dialog, form")?.querySelector("[data-error]");
+    const place = element.closest("form")?.querySelector("[data-error]");
     if (place) place.textContent = error.message;
-    else say(error.message, true);
+    else {
+      element.closest("dialog")?.close();
+      say(error.message, true);
+      document.body.dispatchEvent(new CustomEvent("moved")); // what was asked may be wrong by now
+    }
   } finally {
     element.removeAttribute("aria-busy");
   }

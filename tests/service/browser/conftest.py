@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     home = tmp_path_factory.mktemp("home")
-    with staged(home, conversations=400, contacts=20, latency_ms=40, limit_per_minute=1200) as found:
+    with staged(home, conversations=900, contacts=20, latency_ms=700, search_latency_ms=20, limit_per_minute=60_000) as found:
         yield found
 
 

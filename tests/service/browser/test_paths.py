@@ -55,7 +55,7 @@ def test_a_run_is_planned_approved_paused_continued_stopped_resumed_and_taken_ba
     expect(state).to_have_text("stopped")
     assert 0 < sum(one["state"] == "closed" for one in stage.sandbox.items())
 
-    stage.sandbox.set(limit_per_minute=60_000)
+    stage.sandbox.set(latency_ms=5)
     page.get_by_role("button", name="Resume").click()
     expect(state).to_have_text("completed", timeout=20_000)
     assert all(one["state"] != "open" for one in stage.sandbox.items())
