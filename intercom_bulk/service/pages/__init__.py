@@ -76,7 +76,9 @@ def _home(request: Request, desk: Desk) -> HTMLResponse:
     window = desk.rate()["now"]
     live = [RunView(told, window) for told in desk.live()]
     under_way = {run.id for run in live}
-    recent = [RunView(told) for told in desk.runs(limit=RECENT)["runs"] if told["run_id"] not in under_way]
+    # What a pipeline does phase by phase is told on its own page.
+    listed = [told for told in desk.runs(limit=2 * RECENT)["runs"] if told["kind"] != "phase"]
+    recent = [RunView(told) for told in listed[:RECENT] if told["run_id"] not in under_way]
     return page(
         "parts/home.html" if _is_part(request) else "home.html",
         live=live, recent=recent,

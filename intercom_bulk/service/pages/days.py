@@ -25,24 +25,18 @@ _MOST_CELLS = 371
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`covered`: the share of it (0 to 1) of which all conversations are here; `count`: how many there are.
-
-    `wanted`: whether it lies between the first and the last second that the mirror was asked for.
-    """
+    """`covered`: the share of it (0 to 1) of which all conversations are here; `count`: how many there are."""
 
     day: date
     covered: float
     count: int
-    wanted: bool = True
 
     @property
     def is_hole(self) -> bool:
-        return self.wanted and self.covered < _WHOLE
+        return self.covered < _WHOLE
 
     @property
     def word(self) -> str:
-        if not self.wanted:
-            return "not asked for"
         if not self.is_hole:
             return "covered"
         return f"hole: {self.covered:.0%} covered" if self.covered else "hole: not fetched"
@@ -113,8 +107,6 @@ def _cell(day: Day, monday: date, most: int) -> Cell:
 
 
 def _tone(day: Day, most: int) -> str:
-    if not day.wanted:
-        return "outside"
     if day.is_hole:
         return "part" if day.covered else "hole"
     return f"h{min(4, 1 + 4 * (day.count - 1) // most)}" if day.count else "h0"

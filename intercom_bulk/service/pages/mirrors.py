@@ -41,15 +41,16 @@ def mirror_view(told: Mapping[str, Any]) -> dict[str, Any]:
         },
         "heat": heat(days),
         "columns": columns(days),
-        "themes": _themes(told, total),
+        "themes": _themes(told),
+        "side_by_side": heat(days).width <= 560,
     }  # fmt: skip
 
 
 def _days(told: Sequence[Mapping[str, Any]]) -> list[Day]:
-    """Today is not over: what of it is missing is for the sentence on freshness, no hole."""
-    last = len(told) - 1
+    """The first and the last are where the mirror begins and where today is: what they lack is no hole."""
+    edges = {0, len(told) - 1}
     return [
-        Day(date.fromisoformat(one["day"]), 1.0 if n == last and one["covered"] else one["covered"], one["conversations"])
+        Day(date.fromisoformat(one["day"]), 1.0 if n in edges and one["covered"] else one["covered"], one["conversations"])
         for n, one in enumerate(told)
     ]
 
@@ -67,15 +68,16 @@ def _named(missing: Sequence[tuple[date, date]]) -> str:
     return "Conversations created then may be missing: " + ", ".join(told) + (f" and {more} more." if more else ".")
 
 
-def _themes(told: Mapping[str, Any], total: int) -> list[dict[str, Any]]:
+def _themes(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """By their size. What one is called is said by its story, where it is large enough to have one."""
+    grouped = sum(one["conversations"] for one in told["themes"])
     titles = {str(one["id"]): one for one in told["stories"]}
     return [
         {
             "name": str(one.get("name") or titles.get(one["theme"], {}).get("title") or one["theme"]),
             "words": ", ".join(map(str, titles.get(one["theme"], {}).get("terms") or ())),
             "count": one["conversations"],
-            "share": min(1.0, one["conversations"] / max(total, 1)),
+            "share": one["conversations"] / max(grouped, 1),
         }
         for one in told["themes"]
     ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ItemView", "RunView", "Tab", "about", "changes", "item", "link", "tabs", "title_of"]
 
 _KINDS = {"update": "run", "undo": "undo", "apply": "run of a plan", "retry": "second try"}
+_OTHERS = {"phase": "phase of the pipeline"}
 _WHY_TONE = {"halted": "bad", "failed": "bad", "interrupted": "warn", "stopped": "warn", "paused": "warn"}
 _OF_ITEMS = {"conversations": "conversation", "contacts": "contact", "companies": "company", "tickets": "ticket"}
 
@@ -34,7 +35,7 @@ class RunView:
         self.is_live: bool = told["live"]
         self.word, self.tone = state_word(self.state)
         self.title = title_of(told)
-        self.kind_text = _KINDS.get(told["kind"], told["kind"].replace("_", " "))
+        self.kind_text = (_KINDS | _OTHERS).get(told["kind"], told["kind"].replace("_", " "))
         self.parent, self.by, self.created_at = told["parent"], told["by"], told["created_at"]
         self.done, self.skipped, self.failed = counts["done"], counts["skipped"], counts["failed"]
         self.unknown = counts["unknown"] + counts["needs_review"]
@@ -187,6 +188,8 @@ class RunView:
 def title_of(told: Mapping[str, Any]) -> str:
     """ "contacts tag" is how it is typed; what it does is read the other way round."""
     collection, typed = told["collection"], str(told["operation"])
+    if told.get("kind", "apply") not in _KINDS:
+        return _capital(typed.replace("_", " "))
     verb = typed.removeprefix(f"{collection} ")
     return _capital(f"{verb} {collection}") if verb.islower() and " " not in verb else typed
 
