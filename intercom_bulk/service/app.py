@@ -7,17 +7,25 @@ from importlib import import_module, util
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from intercom_bulk.service.answers import Json, errors, speak_plainly
 from intercom_bulk.service.events import ALL
+from intercom_bulk.service.metrics import CONTENT_TYPE, exposition
 from intercom_bulk.service.models import (
     Applying,
     Asked,
     Confirmed,
     ItemsAnswer,
     LiveAnswer,
+    MirrorAnswer,
     OperationAnswer,
+    PipelineActive,
+    PipelineAnswer,
+    PipelineAsked,
+    PipelineStarted,
+    PipelineStopping,
     PlanAnswer,
     Planning,
     PlansAnswer,
@@ -37,10 +45,14 @@ __all__ = ["make_app"]
 
 RunId = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$", description="a run's id")]
 Digest = Annotated[str, Path(min_length=64, max_length=64, pattern=r"^[0-9a-f]+$", description="a plan's digest")]
+PipelineId = Annotated[int, Path(ge=1, le=2**53, description="a run of the pipeline")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 Seconds = Annotated[float | None, Query(ge=0, le=86_400, description="end the stream after so long; else it goes on")]
 _STARTS = errors(404, 409, 415, 422, 502)
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 _REPORT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report.",
@@ -75,6 +87,8 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
     _add_door(app, access)
     _add_runs(app, desk)
     _add_plans(app, desk)
+    _add_around(app, desk)
+    _add_pipeline(app, desk)
     _add_events(app, desk)
     if util.find_spec("intercom_bulk.service.pages") is not None:
         import_module("intercom_bulk.service.pages").add_to(app)
@@ -199,10 +213,60 @@ def _add_plans(app: FastAPI, desk: Desk) -> None:
         told = desk.apply(digest, irreversible=said.irreversible, strict=said.strict, max_items=said.max_items)
         return Json(told)
 
+
+def _add_around(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/rate", tags=["around"], response_model=RateAnswer, responses=errors())
     def show_rate() -> Response:
         """The last hour of ten-second windows."""
         return Json(desk.rate())
+
+    @app.get("/api/mirror", tags=["around"], response_model=MirrorAnswer, responses=errors(502))
+    def show_mirror() -> Response:
+        """What the local copy holds, how far it can be trusted, day by day."""
+        return Json(desk.mirror())
+
+    @app.get("/metrics", tags=["around"], response_class=Response, responses={**_METRICS, **errors()})
+    def metrics() -> Response:
+        """For Prometheus; it sends the token as bearer (`authorization` in its scrape_config)."""
+        return Response(exposition(desk), media_type=CONTENT_TYPE)
+
+
+def _add_pipeline(app: FastAPI, desk: Desk) -> None:
+    pipeline = desk.pipeline
+
+    @app.post("/api/pipeline/run", tags=["pipeline"], response_model=PipelineStarted, responses=_STARTS)
+    def run_pipeline(said: Annotated[PipelineAsked, Body()] = PipelineAsked()) -> Response:  # noqa: B008
+        """Fetch the conversations of the last days and work them out; or go on with a run, under its own id."""
+        return Json(
+            pipeline.run(
+                days=said.days,
+                auto_create_stories=said.auto_create_stories,
+                resume=said.resume,
+                resume_run_id=said.resume_run_id,
+            )
+        )
+
+    @app.get("/api/pipeline/active", tags=["pipeline"], response_model=PipelineActive, responses=errors(502))
+    def active_pipeline() -> Response:
+        """The run under way, in whatever process."""
+        return Json(pipeline.active())
+
+    @app.get("/api/pipeline/status/{run_id}", tags=["pipeline"], response_model=PipelineAnswer,
+             responses=errors(404, 422, 502))  # fmt: skip
+    def pipeline_status(run_id: PipelineId) -> Response:
+        """How a run stands."""
+        return Json(pipeline.status(run_id))
+
+    @app.get("/api/pipeline/history", tags=["pipeline"], response_model=list[PipelineAnswer],
+             responses=errors(422, 502))  # fmt: skip
+    def pipeline_history(limit: Limit = 20) -> Response:
+        """Newest first."""
+        return Json(pipeline.history(limit))
+
+    @app.post("/api/pipeline/stop", tags=["pipeline"], response_model=PipelineStopping, responses=errors(409, 415, 502))
+    def stop_pipeline() -> Response:
+        """What is in flight ends and is stored, and a checkpoint is kept."""
+        return Json(pipeline.stop())
 
 
 def _add_events(app: FastAPI, desk: Desk) -> None:
@@ -216,7 +280,7 @@ def _add_events(app: FastAPI, desk: Desk) -> None:
     )
     async def watch_run(run_id: RunId, seconds: Seconds = None) -> Response:
         """`event: run`, of one."""
-        desk.table.store.record(run_id)
+        await run_in_threadpool(desk.table.record, run_id)
         return _streamed(desk, run_id, seconds)
 
 

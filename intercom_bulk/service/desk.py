@@ -8,6 +8,8 @@ from intercom_bulk.errors import UsageError
 from intercom_bulk.operations import OPERATIONS
 from intercom_bulk.service.arguments import described
 from intercom_bulk.service.events import Hub
+from intercom_bulk.service.mirrors import Mirrors
+from intercom_bulk.service.pipelines import Pipelines
 from intercom_bulk.service.plans import PlanShelf
 from intercom_bulk.service.pulse import Pulse
 from intercom_bulk.service.rate import RateBook
@@ -18,6 +20,7 @@ from intercom_bulk.updaters.history import Runs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from intercom_bulk.pipeline.pipeline import Pipeline
     from intercom_bulk.settings import Settings
 
 __all__ = ["Desk"]
@@ -29,14 +32,16 @@ MOST_ROWS = 500
 class Desk:
     """One workspace, one home. Any thread may ask; `close()` stops what runs here, resumable, and ends the streams."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, pipeline: Pipeline | None = None) -> None:
         self.settings = settings
         self._runs = Runs(settings)
         self.table = RunTable(settings, self._runs)
         self.shelf = PlanShelf(settings, self._runs, self.table)
         self.hub = Hub()
         self.rates = RateBook(settings)
-        self._pulse = Pulse(self.table, self.hub, self.rates, self._refused, lambda: None)
+        self.mirrors = Mirrors(settings)
+        self.pipeline = Pipelines(settings, pipeline)
+        self._pulse = Pulse(self.table, self.hub, self.rates, self._refused, self.pipeline.known_active)
 
     # -- runs
 
@@ -134,13 +139,17 @@ class Desk:
 
     # -- around
 
+    def mirror(self) -> dict[str, Any]:
+        """What the mirror holds, how fresh it is, day by day, with themes and stories; see `Mirrors.view`."""
+        return self.mirrors.view()
+
     def rate(self) -> dict[str, Any]:
         """`windows` of ten seconds, oldest first: limit, used, ours, others, refused; `now` is the open one."""
         return self.rates.told()
 
     def _refused(self) -> int:
         """429s that the runs of this process met."""
-        return sum(worked.run.summary().rate_limited for worked in self.table.worked().values())
+        return self.table.refused()
 
     def closing(self) -> None:
         """End the streams: who serves them waits for that."""
@@ -148,6 +157,8 @@ class Desk:
 
     def close(self) -> None:
         self.closing()
+        self.table.stopping()
+        self.pipeline.close()
         self.table.close()
         self._pulse.close()
         self.rates.close()

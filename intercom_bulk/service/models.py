@@ -13,7 +13,13 @@ __all__ = [
     "ErrorAnswer",
     "ItemsAnswer",
     "LiveAnswer",
+    "MirrorAnswer",
     "OperationAnswer",
+    "PipelineActive",
+    "PipelineAnswer",
+    "PipelineAsked",
+    "PipelineStarted",
+    "PipelineStopping",
     "PlanAnswer",
     "Planning",
     "PlansAnswer",
@@ -190,3 +196,61 @@ class RateAnswer(BaseModel):
     seconds: int
     now: OpenWindow | None
     windows: list[WindowAnswer]
+
+
+class DayAnswer(BaseModel):
+    day: str
+    conversations: int
+    covered: float
+    threads: float
+
+
+class MirrorAnswer(_Told):
+    workspace: str
+    status: dict[str, Any]
+    sync_info: dict[str, Any]
+    stale_seconds: float | None
+    days: list[DayAnswer]
+    syncs: list[dict[str, Any]]
+    themes: list[dict[str, Any]]
+    stories: list[dict[str, Any]]
+
+
+class PipelineAsked(_Said):
+    days: Annotated[float, Field(gt=0, le=36_500)] = 90
+    auto_create_stories: bool = True
+    resume: Annotated[bool, Field(description="go on with the newest run of today over so many days")] = False
+    resume_run_id: Annotated[int, Field(ge=1, le=2**53, description="go on with this one, of whatever day")] | None = (
+        None
+    )
+
+
+class PipelineStarted(BaseModel):
+    run_id: int
+    status: Literal["started"]
+    message: str
+
+
+class PipelineStopping(BaseModel):
+    run_id: int
+    status: Literal["stopping"]
+    message: str
+
+
+class PipelineAnswer(_Told):
+    run_id: int
+    status: Literal["running", "stopping", "stopped", "failed", "interrupted", "completed"]
+    current_phase: str
+    conversations_fetched: int
+    conversations_classified: int
+    conversations_stored: int
+    checkpoint: dict[str, Any]
+    date_from: str
+    date_to: str
+    resumable: bool
+
+
+class PipelineActive(BaseModel):
+    active: bool
+    run_id: int | None
+    run: PipelineAnswer | None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.clock import SYSTEM
-from intercom_bulk.errors import IntercomBulkError, UsageError
+from intercom_bulk.errors import IntercomBulkError, UnknownRun, UsageError
 from intercom_bulk.runs.model import RunState, Status
 from intercom_bulk.service.refusals import Conflict, NotThere
 from intercom_bulk.service.views import LIVE, inbox, item_view, run_view
@@ -32,18 +32,27 @@ STALE = 2.0
 """Seconds that the totals of a run stand on which another process works: they are counted from its items."""
 FIRST_SIGNS = 0.3
 """Seconds in which a run that cannot begin says so to whoever started it."""
+REMEMBERED = 200
+"""Runs that are over whose handles are kept."""
 _LONGEST_ID = 100
 
 
 @dataclass(eq=False)
 class Worked:
-    """A run that this process works on. `before`: codes of its earlier lives; `rates`: (epoch seconds, items/s)."""
+    """A run that this process works on. `before`: codes of its earlier lives, `at_start`: their
+    totals; `rates`: (epoch seconds, items/s).
+    """
 
     run: Run
     updater: IntercomBulkUpdater | None
     before: Counter[str] = field(default_factory=Counter)
     rates: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
     error: str | None = None
+    at_start: dict[str, int] = field(default_factory=dict)
+
+    def settled(self) -> Counter[str]:
+        """What this life of the run has settled."""
+        return Counter(self.counts()) - Counter(self.at_start)
 
     @property
     def is_over(self) -> bool:
@@ -73,6 +82,8 @@ class RunTable:
         self._totals: dict[str, tuple[object, dict[str, int], dict[str, int]]] = {}
         self._lock = threading.Lock()
         self._closing = False
+        self._forgotten: Counter[str] = Counter()
+        self._forgotten_refused = 0
 
     @property
     def store(self) -> RunStore:
@@ -94,10 +105,17 @@ class RunTable:
 
     def get(self, run_id: str) -> dict[str, Any]:
         """One run, with the history of its rate where it is worked on here. Raises `UnknownRun`."""
-        record = self.store.record(checked_id(run_id))
+        record = self.record(run_id)
         worked = self._worked.get(record.run_id)
         rates = [[round(at, 1), round(rate, 2)] for at, rate in list(worked.rates)] if worked is not None else []
         return {**self.view(record), "rates": rates}
+
+    def record(self, run_id: str) -> RunRecord:
+        """Raises `NotThere`."""
+        try:
+            return self.store.record(checked_id(run_id))
+        except UnknownRun:
+            raise NotThere(f"There is no run {run_id}: GET /api/runs lists them.") from None
 
     def view(self, record: RunRecord) -> dict[str, Any]:
         worked = self._worked.get(record.run_id)
@@ -130,7 +148,7 @@ class RunTable:
         chosen = _status(status)
         for name, said in (("text", text), ("after", after)):
             _refuse_unstorable(name, said)
-        record = self.store.record(checked_id(run_id))
+        record = self.record(run_id)
         ledger = self.store.read(record.run_id)
         try:
             found = ledger.page(status=chosen, text=text or None, after=after or "", limit=limit + 1)
@@ -195,14 +213,14 @@ class RunTable:
 
     def go_on(self, run_id: str, act: str) -> dict[str, Any]:
         """Resume, retry or undo a run that is over: `act` names the method of the history."""
-        record = self.store.record(checked_id(run_id))
+        record = self.record(run_id)
         self._refuse_live(record, act)
-        before = Counter(self._counted(record, live=False)[1]) if act == "resume" else Counter[str]()
+        counts, codes = self._counted(record, live=False) if act == "resume" else ({}, {})
         made = self._maker(record)
         told = self.work(lambda: getattr(self._runs, act)(record.run_id, made), made)
         worked = self._worked.get(told["run_id"])
         if worked is not None:
-            worked.before = before
+            worked.before, worked.at_start = Counter(codes), dict(counts)
         return told
 
     def _maker(self, record: RunRecord) -> IntercomBulkUpdater:
@@ -222,7 +240,7 @@ class RunTable:
 
     def ask(self, run_id: str, wish: str) -> dict[str, Any]:
         """`pause`, `unpause` or `stop` a run that is under way, here or in another process."""
-        record = self.store.record(checked_id(run_id))
+        record = self.record(run_id)
         worked = self._worked.get(record.run_id)
         if worked is not None and not worked.is_over:
             {"pause": worked.run.pause, "unpause": worked.run.resume, "stop": worked.run.stop}[wish]()
@@ -237,9 +255,15 @@ class RunTable:
 
     def tend(self) -> None:
         """Look after the runs that ended since: their errors are kept, their connections closed."""
-        for worked in self.worked().values():
-            if worked.is_over:
-                self.settle(worked)
+        over = [(run_id, worked) for run_id, worked in self.worked().items() if worked.is_over]
+        for _, worked in over:
+            self.settle(worked)
+        for run_id, worked in over[:-REMEMBERED]:
+            with self._lock:
+                if self._worked.get(run_id) is worked:
+                    self._forgotten += worked.settled()
+                    self._forgotten_refused += worked.run.summary().rate_limited
+                    del self._worked[run_id]
 
     def settle(self, worked: Worked) -> None:
         with self._lock:
@@ -253,12 +277,30 @@ class RunTable:
         finally:
             updater.workspace.close()
 
-    def close(self, patience: float | None = None) -> None:
-        """Stop every run of this process, resumable; what is in flight ends and is recorded."""
+    def settled(self) -> Counter[str]:
+        """Items that runs of this process have settled since it began, by outcome."""
+        with self._lock:
+            told = Counter(self._forgotten)
+        for worked in self.worked().values():
+            told += worked.settled()
+        return told
+
+    def refused(self) -> int:
+        """429s that runs of this process have met since it began."""
+        with self._lock:
+            told = self._forgotten_refused
+        return told + sum(worked.run.summary().rate_limited for worked in self.worked().values())
+
+    def stopping(self) -> None:
+        """Ask every run of this process to end, resumable, and start no other."""
         with self._lock:
             self._closing = True
         for worked in self.worked().values():
             worked.run.stop()
+
+    def close(self, patience: float | None = None) -> None:
+        """Stop every run of this process; what is in flight ends and is recorded."""
+        self.stopping()
         for worked in self.worked().values():
             worked.run.wait(patience)
             if worked.is_over:
@@ -267,7 +309,8 @@ class RunTable:
 
 def checked_id(run_id: str) -> str:
     """The id of a run as it may be one: it becomes part of a file's name. Raises `NotThere`."""
-    if not 0 < len(run_id) <= _LONGEST_ID or not all(c.isascii() and (c.isalnum() or c in "-_") for c in run_id):
+    is_word = all(c.isascii() and (c.isalnum() or c in "-_") for c in run_id)
+    if not 0 < len(run_id) <= _LONGEST_ID or not is_word or run_id == "index":  # a file of that name lists the others
         raise NotThere("There is no run of this id: GET /api/runs lists them.")
     return run_id
 
