@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.service.browser.hostile import fill_hostile
 from tests.service.browser.stage import CHROMIUM, browsing, let_in, staged
 
 if TYPE_CHECKING:
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    home = tmp_path_factory.mktemp("home")
-    with staged(home, conversations=900, contacts=20, latency_ms=700, search_latency_ms=20, limit_per_minute=60_000) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} is not installed")
     with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """With an attacker's names all over it."""
+    home = tmp_path_factory.mktemp("home")
+    with staged(home, conversations=500, contacts=20, limit_per_minute=60_000) as found:
+        fill_hostile(found.settings)
         yield found
 
 

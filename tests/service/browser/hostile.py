@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from intercom_bulk.insights.phase import Document, Phase
 from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.proofs import Depth
 from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.pipeline.pipeline import Pipeline
-from intercom_bulk.runs.model import Effect, Item, Outcome, Page, Slice, Status
+from intercom_bulk.runs.model import Effect, Item, Outcome, Page, RunState, Slice, Status
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.workspace import run_store
 
@@ -62,22 +63,24 @@ def _run(settings: Settings) -> None:
     made = {"made_with": {"tag": PAYLOAD}, "keywords": {"query": PAYLOAD}, "updater": "intercom_bulk.x"}
     record = RunRecord(
         run_id=RUN, title=PAYLOAD, reason=PAYLOAD, ended=PAYLOAD, by=PAYLOAD, workspace=PAYLOAD, parameters=made,
-        state="halted", created_at=time.time() - 5000, ended_at=time.time() - 4000, total=60,
+        state=RunState.HALTED, created_at=time.time() - 5000, ended_at=time.time() - 4000, total=60,
     )  # fmt: skip
     ledger = run_store(settings.home, settings.ledger_url).create(record)
     statuses = (Status.DONE, Status.FAILED, Status.SKIPPED)
     effect = Effect({PAYLOAD: PAYLOAD}, {PAYLOAD: [PAYLOAD, {PAYLOAD: None}]})
     items = [Item(f"{n} {PAYLOAD}", effect=effect) for n in range(60)]
     try:
-        ledger.stage(Page(items, Slice("all", done=True), len(items)), 0)
-        ledger.start([item.id for item in items], 1.0)
-        ledger.settle([
-            Outcome(item.id, statuses[n % 3], None if n % 3 == 0 else PAYLOAD, PAYLOAD, 1, effect.before, effect.after, at=time.time())
-            for n, item in enumerate(items)
-        ])  # fmt: skip
-        ledger.record(record)
+        with ledger.atomic():
+            ledger.stage(Page(items, Slice("all", done=True), len(items)), 1, {item.id: effect for item in items})
+            ledger.start(items, 5.0)
+            ledger.settle([_outcome(item, statuses[n % 3]) for n, item in enumerate(items)])
     finally:
         ledger.close()
+
+
+def _outcome(item: Item, status: Status) -> Outcome:
+    code = None if status is Status.DONE else PAYLOAD
+    return Outcome(item.id, status, code, PAYLOAD, 1, {PAYLOAD: PAYLOAD}, {PAYLOAD: [PAYLOAD]}, at=time.time())
 
 
 def _mirror(settings: Settings) -> None:
@@ -89,5 +92,5 @@ def _mirror(settings: Settings) -> None:
         for window in writer.plan_windows(sync.id, spans):
             begun = writer.begin_window(window, at=today)
             begun, _ = writer.save_page(begun, [], seen_at=today, cursor=None, expected=0)
-            writer.finish_window(begun)
+            writer.finish_window(begun, depth=Depth.ROW)
         writer.finish_sync(sync.id, SyncState.COMPLETED, at=today)
