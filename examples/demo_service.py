@@ -45,7 +45,7 @@ def main() -> int:
 
 def serve(given: argparse.Namespace, home: str) -> None:
     """Fill the workspace, the mirror and the history as fast as it goes; then slow the workspace down, and serve."""
-    quick = {"latency_ms": 2.0, "search_latency_ms": 5.0, "limit_per_minute": 120_000}
+    quick: dict[str, float] = {"latency_ms": 2.0, "search_latency_ms": 5.0, "limit_per_minute": 120_000}
     with SandboxProcess(conversations=given.conversations, contacts=300, days=70, **SHARES, **quick) as sandbox:
         os.environ.update(sandbox.environ())
         os.environ["INTERCOM_BULK_HOME"] = home
@@ -53,7 +53,9 @@ def serve(given: argparse.Namespace, home: str) -> None:
         for words, fill in steps(settings, given):
             print(f"  {words}...", file=sys.stderr, flush=True)
             fill()
-        sandbox.set(latency_ms=180.0, search_latency_ms=400.0, limit_per_minute=given.limit)
+        # From here on as in life: slow, short of requests, shared with others, and with items that cannot be changed.
+        sandbox.set(latency_ms=180.0, search_latency_ms=400.0, limit_per_minute=given.limit, cotenant_share=0.18,
+                    poison_422=0.008)  # fmt: skip
         service = Service(settings, token=chosen_token(os.environ.get("INTERCOM_BULK_SERVICE_TOKEN"), "127.0.0.1"), port=given.port)
         plan = service.desk.plan("close", where="state:open", reason="Spring cleaning")
         service.desk.apply(plan["digest"])

@@ -56,9 +56,9 @@ def _days(told: Sequence[Mapping[str, Any]]) -> list[Day]:
 
 
 def _last(syncs: Sequence[Mapping[str, Any]]) -> str:
-    if not syncs:
+    last = next((one for one in syncs if one["kind"] != "deletions"), None)
+    if last is None:
         return ""
-    last = syncs[0]
     return f"{last['kind']}, {str(last['state']).replace('_', ' ')}: {last['found']:,} found, {last['calls']:,} calls"
 
 

@@ -164,3 +164,17 @@ def test_a_scheme_once_chosen_stays(page: Page, stage: Stage) -> None:
     page.get_by_role("button", name="Switch between dark and light").click()
     page.goto(f"{stage.url}/rate")
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+def test_a_lost_connection_is_said_and_found_again(browser: Browser, stage: Stage) -> None:
+    context, page = let_in(browser, stage)
+    expect(page.locator("#link-state")).to_have_text("Live")
+    page.route("**/api/events", lambda route: route.abort())
+    for stream in set(stage.desk.hub._streams["all"]):
+        stream.put(None)  # it ends, as it does when the service stops; and the next try finds nobody
+    expect(page.get_by_role("alert")).to_contain_text("Connection to the service lost")
+    expect(page.locator("#link-state")).to_have_text("Not connected")
+    page.unroute("**/api/events")
+    expect(page.locator("#link-state")).to_have_text("Live", timeout=15_000)
+    expect(page.locator("#banner")).to_be_hidden()
+    context.close()
