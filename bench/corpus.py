@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.insights.phase import Document, Message, Phase, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["LABELLED", "Memory", "generated", "labelled"]
 
@@ -73,7 +72,7 @@ class Memory:
         self.states[phase.name] = state
 
     def work(self, phase: Phase, *, batch: int | None = None) -> None:
-        """The second half: results of what the phase has to say something of. Raises what a result is when it is an error."""
+        """The second half: what the phase says, item by item. Raises a result that is an exception."""
         self.uses = phase.uses
         said: dict[str, Result] = {}
         waiting: list[Document] = []
@@ -108,7 +107,7 @@ def labelled(half: str) -> list[dict[str, str]]:
 
 
 def generated(count: int, *, seed: int = 0) -> list[Document]:
-    """Conversations of about 80 words, in 90 days: a labelled message first, then others of its kind, with words swapped.
+    """Conversations of 90 days: a labelled message first, then others of its kind, with words swapped.
 
     What they are about is drawn with falling shares, as in a real inbox, and one in eight is a mix of everything.
     """

@@ -22,7 +22,9 @@ Given: TypeAlias = "str | Path | Mapping[str, Any] | None"
 SECTIONS = ("classification", "contact_reason", "product_area", "urgency")
 STRONG = 3
 _LABEL_KEYS = frozenset({"label", "words", "strong", "unless"})
-_SECTION_KEYS = frozenset({"least", "else", "labels"})
+_SECTION_KEYS = frozenset({"least", "else", "else_short", "labels"})
+_SHORT = 4
+"""Words: fewer are a greeting or a slip, and `else_short` says what they are."""
 _SHOWN = 8
 
 
@@ -44,6 +46,7 @@ class Section:
     points: Mapping[tuple[str, str], int]
     least: int
     otherwise: str | None
+    otherwise_short: str | None
 
     def judge(self, words: Sequence[str]) -> Ruled:
         """The label with the most points; the earlier of two with as many."""
@@ -58,7 +61,7 @@ class Section:
                 found[key].append(phrase)
         best = max(self.labels, key=lambda label: 0 if label in forbidden else scores[label], default=None)
         if best is None or best in forbidden or scores[best] < self.least:
-            return Ruled(self.otherwise, 0.0, ())
+            return Ruled(self.otherwise_short if len(words) < _SHORT else self.otherwise, 0.0, ())
         others = sum(score for label, score in scores.items() if label != best and label not in forbidden)
         confidence = scores[best] / (scores[best] + others + 1)
         return Ruled(best, round(confidence, 4), tuple(found[best][:_SHOWN]))
@@ -138,8 +141,9 @@ def digest_of(value: Any) -> str:
 
 def _section(text: Any, where: str) -> Section:
     if not isinstance(text, Mapping) or not isinstance(text.get("labels"), list) or set(text) - _SECTION_KEYS:
-        raise UsageError(f"{where}: a section has `labels`, a list, and maybe `least` and `else`.")
-    least, otherwise = text.get("least", 1), text.get("else")
+        raise UsageError(f"{where}: a section has `labels`, a list, and maybe `least`, `else` and `else_short`.")
+    least, otherwise = text.get("least", 1), _name(text.get("else"))
+    short = _name(text["else_short"]) if "else_short" in text else otherwise
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
         raise UsageError(f"{where}: least is a whole number from 1.")
     phrases: dict[str, list[str]] = {}
@@ -159,7 +163,11 @@ def _section(text: Any, where: str) -> Section:
                 points[label, phrase] = worth
         phrases[label] = [phrase for of, phrase in points if of == label]
         phrases[_UNLESS + label] = _phrases(entry.get("unless"), f"{where}: {label}: unless")
-    return Section(tuple(labels), Phrases.of(phrases), points, least, None if otherwise is None else str(otherwise))
+    return Section(tuple(labels), Phrases.of(phrases), points, least, otherwise, short)
+
+
+def _name(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _sentiment(text: Any, where: str) -> dict[str, Phrases]:

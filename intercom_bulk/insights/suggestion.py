@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_IDS", "Seen", "Suggestion", "suggest"]
 
-MOST_IDS = 100
+MOST_IDS = 200
 """More ids are no command that anybody reads; Intercom takes them."""
 _PRECISE, _COMPLETE = 0.8, 0.5
 """Of what a query of words or tags finds, so much must be of the theme; and of the theme, so much be found."""
@@ -88,12 +88,8 @@ def suggest(theme: str, name: str, *, size: int, ids: Sequence[str], first: int,
     best = None if size <= MOST_IDS else seen.best(theme, size)
     if best is None:
         chosen = list(ids[:MOST_IDS])
-        where, by, found, of_theme = (
-            f"id:{','.join(one if one.isdecimal() else _quoted(one) for one in chosen)}",
-            "ids",
-            len(chosen),
-            len(chosen),
-        )
+        listed = ",".join(one if one.isdecimal() else _quoted(one) for one in chosen)
+        where, by, found, of_theme = f"id:{listed}", "ids", len(chosen), len(chosen)
     else:
         mark, found, of_theme = best
         # A day early: days are those of the workspace's time zone, which is not known here.

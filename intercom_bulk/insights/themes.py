@@ -186,10 +186,8 @@ def _with(kept: _Kept, found: Sequence[Cluster], taken: Mapping[int, int]) -> _K
             themes.append(Theme(f"T{following}", "", ()))
             centres.append(cluster.centre)
             following += 1
-    width = len(centres[0]) if centres else kept.width
-    return replace(
-        kept, next_id=following, themes=tuple(themes), centres=np.array(centres, dtype=np.float32).reshape(-1, width)
-    )
+    stacked = np.array(centres, dtype=np.float32) if centres else kept.centres
+    return replace(kept, next_id=following, themes=tuple(themes), centres=stacked)
 
 
 def _gathered(corpus: Corpus) -> tuple[list[str], Any]:
