@@ -57,9 +57,11 @@ docs: $(STAMP)dev  ## build the documentation into site/
 bench: $(STAMP)bench  ## measure against the original way and others (up to 30 minutes)
 	$(BIN)/python -m bench
 
-crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 50 times (up to 35 minutes)
+crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 50 times, the pipeline 32 (40 minutes)
 	$(BIN)/python -m tests.crash --kills 200
 	$(BIN)/python -m tests.crash.backfill --kills 50
+	$(BIN)/python -m tests.crash.pipeline --kills 20
+	$(BIN)/python -m tests.crash.pipeline --kills 12 --builtin
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .hypothesis

@@ -223,7 +223,7 @@ class Pipeline:
     def _phases(self) -> tuple[Phase, ...]:
         if self._given is not None:
             return self._given
-        from intercom_bulk.insights import builtin_phases
+        from intercom_bulk.insights.builtin import builtin_phases
 
         return _checked(builtin_phases())
 

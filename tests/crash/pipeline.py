@@ -1,9 +1,8 @@
 """python -m tests.crash.pipeline [--kills 40] [--conversations 1500] [--builtin] [--seed N]
 
-Kills a run of the pipeline (kill -9) in its fetch and in every phase, and at random moments, and resumes it by its id in
-another process, until so many are dead; then lets it end. Its results are held against an undisturbed run's, and each
-document that was processed more than once is counted: at most one batch for each kill. Exit status 1 when a promise is
-broken.
+Kills a run of the pipeline (kill -9) in its fetch and in every phase, sooner or later in it, and resumes it by its id
+in another process, until so many are dead; then lets it end. Its results are held against an undisturbed run's, and
+what was processed more than once is counted: at most one batch for each kill. Exit status 1 when a promise is broken.
 """
 
 from __future__ import annotations
@@ -65,9 +64,9 @@ def phases(*, builtin: bool, batch: int, log: Path) -> list[Phase]:
     if not builtin:
         made: list[Phase] = [Counting(log, _dawdle), Wording(log, _dawdle), Grouping(log, _dawdle)]
     else:
-        from intercom_bulk.insights import builtin_phases
+        from intercom_bulk.insights.builtin import builtin_phases
 
-        made = [noted(phase, log) for phase in builtin_phases()]
+        made = [noted(phase, log, _dawdle) for phase in builtin_phases()]
     for phase in made:
         phase.batch_size = min(batch, phase.batch_size)
     return made
@@ -163,16 +162,18 @@ def _places(names: Sequence[str], kills: int, dice: random.Random) -> Iterator[t
 
 def trial(
     kills: int, conversations: int, folder: Path, dice: random.Random, *, builtin: bool = False, batch: int = 50,
-    url: str | None = None,
+    url: str | None = None, stages: Sequence[str] | None = None, latency: float = 30.0,
 ) -> Verdict:  # fmt: skip
+    """`stages`: where it is killed; None: in all of them, one after another."""
     began = time.monotonic()
-    knobs: dict[str, Any] = {"contacts": 20, "companies": 2, "tickets": 2, "parts": 3, "latency_ms": 30}
+    knobs: dict[str, Any] = {"contacts": 20, "companies": 2, "tickets": 2, "parts": 3, "latency_ms": latency}
     with SandboxProcess(conversations=conversations, days=DAYS - 1, **knobs) as site:
         calm = Trial(site, folder / "undisturbed", builtin=builtin, batch=batch)
         faults = [] if calm.end(calm.begin()) == 0 else ["the undisturbed run failed"]
         undisturbed = _calls(site)
         killed = Trial(site, folder / "killed", builtin=builtin, batch=batch, url=url)
-        names = [FETCH, *(phase.name for phase in phases(builtin=builtin, batch=batch, log=killed.log))]
+        known = (phase.name for phase in phases(builtin=builtin, batch=batch, log=killed.log))
+        names = [FETCH, *known] if stages is None else list(stages)
         died: Counter[str] = Counter()
         # A stage that is over does not come again: the kills of each come before those of the next one.
         for stage, after in sorted(_places(names, kills, dice), key=lambda place: names.index(place[0])):

@@ -98,11 +98,12 @@ class Telling(Counting):
         self.flying = self.most = 0
 
 
-def noted(phase: Phase, log: Path) -> Phase:
+def noted(phase: Phase, log: Path, before: Callable[[Sequence[Document]], None]) -> Phase:
     """The same phase, which also writes down what it is given."""
     process = phase.process
 
     def processed(batch: Sequence[Document]) -> Sequence[Result | Exception]:
+        before(batch)
         _note(log, phase.name, batch)
         return process(batch)
 

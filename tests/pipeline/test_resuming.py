@@ -208,7 +208,11 @@ def test_once_something_is_stored_the_checkpoint_says_so_and_it_is_not_fetched_a
     assert (status.status, status.checkpoint["stage"]) == ("failed", "fetch")
     assert status.checkpoint["conversations"] >= 10
     again: list[str] = []
-    with spoiled(sandbox, home, lambda path: again.append(path) or None) as pipeline:
+
+    def listen(path: str) -> None:
+        again.append(path)
+
+    with spoiled(sandbox, home, listen) as pipeline:
         ended = pipeline.resume(1).result()
     assert (ended.status, ended.conversations_stored) == ("completed", COUNT)
     assert ended.backfill_run_id == status.backfill_run_id
