@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from intercom_bulk.errors import IntercomBulkError
 from intercom_bulk.service.models import ErrorAnswer
@@ -73,17 +74,27 @@ def speak_plainly(app: FastAPI, settings: Settings) -> None:
         return refused(422, f"{place or 'The body'}: {_small(str(first['msg']))}; see /openapi.json.")
 
     @app.exception_handler(HTTPException)
-    def by_framework(_: Request, error: HTTPException) -> Response:
+    def by_framework(request: Request, error: HTTPException) -> Response:
         told = {404: "There is nothing at this address: see /openapi.json.",
                 405: "This address takes another method: see /openapi.json.",
                 400: "The body cannot be read: send JSON, less deeply nested."}  # fmt: skip
         sentence = told.get(error.status_code, str(error.detail))
-        return refused(error.status_code, sentence, dict(error.headers or {}) or None)
+        headers = {"allow": _allowed(app, request)} if error.status_code == 405 else None
+        return refused(error.status_code, sentence, headers)
 
     @app.exception_handler(Exception)
     def unforeseen(_: Request, error: Exception) -> Response:
         logger.error("a request failed", exc_info=error)
         return refused(500, "The service failed at this: its log says where; please report it.")
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """The methods of all routes at this address; the framework tells those of the first one."""
+    found: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))
 
 
 def _small(text: str) -> str:

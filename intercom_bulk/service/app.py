@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib import import_module, util
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Path, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from intercom_bulk.runs.model import Status  # noqa: TC001  FastAPI reads it
 from intercom_bulk.service.answers import Json, errors, speak_plainly
 from intercom_bulk.service.events import ALL
 from intercom_bulk.service.metrics import CONTENT_TYPE, exposition
@@ -17,6 +18,7 @@ from intercom_bulk.service.models import (
     Applying,
     Asked,
     Confirmed,
+    HealthAnswer,
     ItemsAnswer,
     LiveAnswer,
     MirrorAnswer,
@@ -37,6 +39,8 @@ from intercom_bulk.service.security import Access, Gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+
+    from starlette.types import Receive, Scope, Send
 
     from intercom_bulk.service.desk import Desk
     from intercom_bulk.service.events import Stream
@@ -75,7 +79,8 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
         yield
         desk.closing()
 
-    app = FastAPI(
+    app = _Guarded(
+        access,
         title="intercom-bulk",
         version="1",
         description="Bulk runs on one Intercom workspace: look, plan, apply, watch, steer, take back.",
@@ -93,12 +98,22 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
     if util.find_spec("intercom_bulk.service.pages") is not None:
         import_module("intercom_bulk.service.pages").add_to(app)
     app.state.desk, app.state.access = desk, access
-    app.add_middleware(Gate, access=access)
     return app
 
 
+class _Guarded(FastAPI):
+    """Nobody gets in beside the gate, and nothing out: it stands before the framework's own middleware."""
+
+    def __init__(self, access: Access, **more: Any) -> None:
+        super().__init__(**more)
+        self._gate = Gate(super().__call__, access=access)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._gate(scope, receive, send)
+
+
 def _add_door(app: FastAPI, access: Access) -> None:
-    @app.get("/healthz", tags=["around"], response_class=Json, summary="Whether it answers; needs no token")
+    @app.get("/healthz", tags=["around"], response_model=HealthAnswer, summary="Whether it answers; needs no token")
     def healthz() -> Response:
         return Json({"status": "ok"})
 
@@ -127,7 +142,7 @@ def _add_runs(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/runs/{run_id}/items", tags=["runs"], response_model=ItemsAnswer, responses=errors(404, 422))
     def list_items(
         run_id: RunId,
-        status: Annotated[str | None, Query(max_length=20)] = None,
+        status: Annotated[Status | None, Query(description="only items of this one")] = None,
         text: Annotated[str | None, Query(max_length=200, description="what id, code or message contain")] = None,
         after: After = None,
         limit: Limit = 50,
@@ -138,7 +153,7 @@ def _add_runs(app: FastAPI, desk: Desk) -> None:
     @app.get(
         "/api/runs/{run_id}/report", tags=["runs"], response_class=Response, responses={**_REPORT, **errors(404, 422)}
     )
-    def download_report(run_id: RunId, format: Annotated[str, Query(max_length=20)] = "csv") -> Response:
+    def download_report(run_id: RunId, format: Literal["csv", "jsonl", "markdown"] = "csv") -> Response:
         """What happened to each item: csv, jsonl, or a markdown summary."""
         name, kind, pieces = desk.report(run_id, format)
         return StreamingResponse(
@@ -285,7 +300,8 @@ def _add_events(app: FastAPI, desk: Desk) -> None:
 
 
 def _streamed(desk: Desk, topic: str, seconds: float | None) -> Response:
-    stream = desk.hub.open(topic)
+    stream, longest = desk.hub.open(topic), desk.hub.longest
+    seconds = longest if seconds is None else seconds if longest is None else min(seconds, longest)
     return StreamingResponse(_read(desk, topic, stream, seconds), media_type="text/event-stream")
 
 

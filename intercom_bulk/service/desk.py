@@ -32,12 +32,14 @@ MOST_ROWS = 500
 class Desk:
     """One workspace, one home. Any thread may ask; `close()` stops what runs here, resumable, and ends the streams."""
 
-    def __init__(self, settings: Settings, *, pipeline: Pipeline | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, pipeline: Pipeline | None = None, longest_stream: float | None = None
+    ) -> None:
         self.settings = settings
         self._runs = Runs(settings)
         self.table = RunTable(settings, self._runs)
         self.shelf = PlanShelf(settings, self._runs, self.table)
-        self.hub = Hub()
+        self.hub = Hub(longest=longest_stream)
         self.rates = RateBook(settings)
         self.mirrors = Mirrors(settings)
         self.pipeline = Pipelines(settings, pipeline)

@@ -74,7 +74,9 @@ class Stream:
 class Hub:
     """Streams by topic."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest: float | None = None) -> None:
+        """`longest`: seconds after which a stream ends, whatever its reader asked for; None: it need not."""
+        self.longest = longest
         self._streams: dict[str, set[Stream]] = {}
         self._lock = threading.Lock()
         self._closed = False

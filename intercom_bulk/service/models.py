@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from intercom_bulk.operations import OPERATIONS
 
 __all__ = [
     "Applying",
     "Asked",
     "Confirmed",
     "ErrorAnswer",
+    "HealthAnswer",
     "ItemsAnswer",
     "LiveAnswer",
     "MirrorAnswer",
@@ -37,6 +40,29 @@ class _Told(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+def _whole(value: object) -> object:
+    """1.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+AtMost = Annotated[int, Field(ge=1, le=10_000_000), BeforeValidator(_whole)]
+Number = Annotated[int, Field(ge=1, le=2**53), BeforeValidator(_whole)]
+_TITLES = tuple(row.title for row in OPERATIONS)
+
+
+def _known(title: str) -> str:
+    if title not in _TITLES:
+        raise ValueError("there is no such operation: GET /api/operations lists them")
+    return title
+
+
+Title = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_TITLES)})]
+
+
+class HealthAnswer(BaseModel):
+    status: Literal["ok"]
+
+
 class ErrorAnswer(BaseModel):
     """Every error: one sentence that says what to do."""
 
@@ -54,21 +80,21 @@ class Holdouts(_Said):
 class Planning(_Said):
     """What is to be done, and to which items: exactly one of `where`, `query`, `ids` and `all`."""
 
-    operation: Annotated[str, Field(description="a title of GET /api/operations, such as tag or contacts set")]
+    operation: Title
     arguments: Annotated[dict[str, Any], Field(description="of the operation, by name")] = {}
     where: Annotated[str, Field(max_length=10_000, description="a search: state:open updated<30d")] | None = None
     query: Annotated[dict[str, Any], Field(description="Intercom's own query JSON")] | None = None
     ids: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=50_000)] | None = None
     all: Annotated[bool, Field(description="every item there is")] = False
     exclude: Holdouts | None = None
-    max_items: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_items: AtMost | None = None
     reason: Annotated[str, Field(max_length=500, description="why, for the record")] | None = None
 
 
 class Applying(_Said):
     irreversible: Annotated[bool, Field(description="what cannot be undone is meant")] = False
     strict: Annotated[bool, Field(description="read each item itself right before it is changed")] = False
-    max_items: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_items: AtMost | None = None
 
 
 class Confirmed(_Said):
@@ -220,9 +246,7 @@ class PipelineAsked(_Said):
     days: Annotated[float, Field(gt=0, le=36_500)] = 90
     auto_create_stories: bool = True
     resume: Annotated[bool, Field(description="go on with the newest run of today over so many days")] = False
-    resume_run_id: Annotated[int, Field(ge=1, le=2**53, description="go on with this one, of whatever day")] | None = (
-        None
-    )
+    resume_run_id: Number | None = None
 
 
 class PipelineStarted(BaseModel):

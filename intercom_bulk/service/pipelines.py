@@ -42,12 +42,10 @@ class Pipelines:
             raise UsageError("resume_run_id goes on with a run: send resume: true with it.")
         if self._closing:
             raise Conflict("The service is stopping: start the run when it is back.")
-        if not resume:
-            run, told = self._pipeline.start(days, auto_create_stories=auto_create_stories), "Started"
-        elif resume_run_id is not None:
-            run, told = self._pipeline.resume(resume_run_id), "Resumed"
-        else:
-            run, told = self._pipeline.resume(days=days), "Resumed"
+        try:
+            run, told = self._begun(days, resume_run_id, resume=resume, auto_create_stories=auto_create_stories)
+        except ImportError as error:
+            raise UsageError(f"{error.name} is missing: pip install 'intercom-bulk[insights]'.") from error
         with self._lock:
             self._runs = [one for one in self._runs if not one.wait(0)] + [run]
             late = self._closing
@@ -58,6 +56,13 @@ class Pipelines:
             "status": "started",
             "message": f"{told}: see GET /api/pipeline/status/{run.run_id}.",
         }
+
+    def _begun(
+        self, days: float, run_id: int | None, *, resume: bool, auto_create_stories: bool
+    ) -> tuple[PipelineRun, str]:
+        if not resume:
+            return self._pipeline.start(days, auto_create_stories=auto_create_stories), "Started"
+        return self._pipeline.resume(run_id, days=days if run_id is None else None), "Resumed"
 
     def active(self) -> dict[str, Any]:
         """`active`, `run_id`, and how it stands (`run`); None where none is under way."""

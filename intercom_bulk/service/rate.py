@@ -43,7 +43,7 @@ class Window:
 
 
 class RateBook:
-    """An hour of windows, of one token. `sample` is called about twice a second, by one thread."""
+    """An hour of windows, of one token. `sample` is called about once a second, and by whoever asks."""
 
     def __init__(self, settings: Settings) -> None:
         key = budget_key(settings.access_token, settings.base_url)
@@ -59,8 +59,8 @@ class RateBook:
     def sample(self, refused: int = 0) -> None:
         """Look what was told since. `refused`: 429s that the runs of this process have met, ever."""
         common, members = self._leases.look()
-        new, self._refused = max(refused - self._refused, 0), max(refused, self._refused)
         with self._lock:
+            new, self._refused = max(refused - self._refused, 0), max(refused, self._refused)
             if common is None or SYSTEM.monotonic() - common.at > FRESH:
                 self._ends = None
                 return
@@ -90,11 +90,13 @@ class RateBook:
         known = self._windows.get(common.reset - WIDTH)
         if known is None or common.past_left == float("inf"):
             return
-        ours = sum(one.past for one in members if one.reset == common.reset)
+        ours = sum(one.past if one.reset == common.reset else one.mine for one in members
+                   if one.reset in {common.reset, known.ends_at})  # fmt: skip
         self._put(known, known.limit, round(known.limit - common.past_left), round(ours), known.refused)
 
     def told(self) -> dict[str, Any]:
         """Windows oldest first; `now` is the one that is open, None while nobody works."""
+        self.sample()
         with self._lock:
             windows = [asdict(one) for one in self._windows.values()]
         return {"seconds": WIDTH, "now": self.now(), "windows": windows}

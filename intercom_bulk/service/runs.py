@@ -190,13 +190,24 @@ class RunTable:
 
     # -- steering
 
-    def work(self, begin: Callable[[], Run], updater: IntercomBulkUpdater | None = None) -> dict[str, Any]:
-        """Start a run and keep hold of it. Raises what makes it impossible, where that shows at once."""
+    def work(
+        self,
+        begin: Callable[[], Run],
+        updater: IntercomBulkUpdater | None = None,
+        *,
+        counts: Mapping[str, int] | None = None,
+        codes: Mapping[str, int] | None = None,
+    ) -> dict[str, Any]:
+        """Start a run and keep hold of it; `counts` and `codes` are those of its earlier lives. Raises what makes it
+        impossible, where that shows at once.
+        """
         if self._closing:
             raise Conflict("The service is stopping: start the run when it is back.")
         run = begin()
-        worked = Worked(run, updater)
+        worked = Worked(run, updater, Counter(codes or {}), at_start=dict(counts or {}))
         with self._lock:
+            if (earlier := self._worked.get(run.run_id)) is not None:
+                self._forget(earlier)
             self._worked[run.run_id] = worked
             late = self._closing
         if late:
@@ -204,24 +215,15 @@ class RunTable:
         if run.wait(FIRST_SIGNS):
             self.settle(worked)
             run.result()
-        try:
-            return self.get(run.run_id)
-        except IntercomBulkError:
-            if run.wait(FIRST_SIGNS):
-                run.result()  # it never began: its own word for why is the better one
-            raise
+        return self.get(run.run_id)
 
     def go_on(self, run_id: str, act: str) -> dict[str, Any]:
-        """Resume, retry or undo a run that is over: `act` names the method of the history."""
+        """Resume or undo a run that is over: `act` names the method of the history."""
         record = self.record(run_id)
         self._refuse_live(record, act)
         counts, codes = self._counted(record, live=False) if act == "resume" else ({}, {})
         made = self._maker(record)
-        told = self.work(lambda: getattr(self._runs, act)(record.run_id, made), made)
-        worked = self._worked.get(told["run_id"])
-        if worked is not None:
-            worked.before, worked.at_start = Counter(codes), dict(counts)
-        return told
+        return self.work(lambda: getattr(self._runs, act)(record.run_id, made), made, counts=counts, codes=codes)
 
     def _maker(self, record: RunRecord) -> IntercomBulkUpdater:
         return self._runs.updater_of(record.run_id)
@@ -261,9 +263,13 @@ class RunTable:
         for run_id, worked in over[:-REMEMBERED]:
             with self._lock:
                 if self._worked.get(run_id) is worked:
-                    self._forgotten += worked.settled()
-                    self._forgotten_refused += worked.run.summary().rate_limited
+                    self._forget(worked)
                     del self._worked[run_id]
+
+    def _forget(self, worked: Worked) -> None:
+        """Its part of the totals stays. Called under the lock."""
+        self._forgotten += worked.settled()
+        self._forgotten_refused += worked.run.summary().rate_limited
 
     def settle(self, worked: Worked) -> None:
         with self._lock:

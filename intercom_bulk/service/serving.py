@@ -32,14 +32,15 @@ logger = logging.getLogger(__name__)
 
 
 class Service:
-    """One service: a desk, its application, its socket. `run()` serves until SIGTERM, SIGINT or `stop()`; `ready` is set
-    when it answers.
+    """A desk, its application, its socket. `run()` serves until SIGTERM, SIGINT or `stop()`; `ready` is set when it
+    answers.
     """
 
     def __init__(
         self, settings: Settings, *, token: str, host: str = "127.0.0.1", port: int = PORT, names: Iterable[str] = (),
         secure: bool = False,
         pipeline: Pipeline | None = None,
+        longest_stream: float | None = None,
     ) -> None:  # fmt: skip
         self.token = token
         wanted = [name.lower() for name in names]
@@ -48,7 +49,7 @@ class Service:
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self.hosts = _hosts(host, self.port, wanted)
         self.ready = threading.Event()
-        self.desk = Desk(settings, pipeline=pipeline)
+        self.desk = Desk(settings, pipeline=pipeline, longest_stream=longest_stream)
         app = make_app(self.desk, token=token, hosts=self.hosts, secure=secure)
         self.access: Access = app.state.access
         config = uvicorn.Config(

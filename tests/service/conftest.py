@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from intercom_bulk.sandbox import Sandbox
 from tests.service.live import Live, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["live", "workspace"]
 

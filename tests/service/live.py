@@ -5,18 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.pipeline.pipeline import Pipeline
-from intercom_bulk.sandbox import Sandbox
 from intercom_bulk.service.serving import Service
 from intercom_bulk.settings import Settings
 
-__all__ = ["TOKEN", "Answer", "Live", "serving"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from intercom_bulk.pipeline.pipeline import Pipeline
+    from intercom_bulk.sandbox import Sandbox
+
+__all__ = ["TOKEN", "Answer", "Live", "events", "serving"]
 
 TOKEN = "canary-token-of-the-service-0123456789"
 
@@ -44,7 +47,6 @@ class Live:
     sandbox: Sandbox
     home: Path
     token: str = TOKEN
-    said: list[str] = field(default_factory=list)
 
     @property
     def host(self) -> str:
@@ -99,11 +101,17 @@ class Live:
     def applied(self, plan: Mapping[str, Any], **more: Any) -> str:
         return str(self.post(f"/api/plans/{plan['digest']}/apply", more)["run_id"])
 
-    def stream(self, path: str) -> http.client.HTTPResponse:
+    @contextmanager
+    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
         """A stream of events, to be read line by line."""
         connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=30)
         connection.request("GET", path, headers={"Host": self.host, "Authorization": f"Bearer {self.token}"})
-        return connection.getresponse()
+        answer = connection.getresponse()
+        try:
+            yield answer
+        finally:
+            answer.close()
+            connection.close()
 
 
 @contextmanager
