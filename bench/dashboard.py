@@ -9,10 +9,10 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bench.report import Section, at_most, info
 from intercom_bulk.runs.model import Effect, Item, Outcome, Page, RunState, Slice, Status
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.workspace import run_store
-from bench.report import Section, at_most, info
 from tests.service.browser.stage import TOKEN, browsing, let_in, staged
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def pages(*, quick: bool = False) -> Section:
         at_most(f"dashboard {name}: a list page, p95", 1000 * _p95(lists), 100.0, "{:.0f} ms"),
         info(f"dashboard {name}: a word that is nowhere, p95", 1000 * _p95(words), "{:.0f} ms"),
     ]
-    told = f"filled in {filled:.1f} s; interactive: median {median(visits):.2f} s; list: median {1000 * median(lists):.0f} ms"
+    medians = f"interactive {median(visits):.2f} s, list {1000 * median(lists):.0f} ms"
+    told = f"filled in {filled:.1f} s; medians: {medians}"
     return Section(figures, [told])
 
 

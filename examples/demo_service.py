@@ -1,4 +1,4 @@
-"""The dashboard on a simulated workspace: a bulk run under way, some history, a mirror with a hole in it, a pipeline run.
+"""The dashboard on a simulated workspace: a run under way, some history, a mirror with a hole in it, a pipeline run.
 
 make demo-service                                 then open the address that it prints; Ctrl-C ends all
 python examples/demo_service.py --conversations 3000
@@ -30,7 +30,9 @@ Nothing here leaves this machine. Ctrl-C ends all of it."""
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--conversations", type=int, default=6000, metavar="N", help="how many the workspace has (6000)")
+    parser.add_argument(
+        "--conversations", type=int, default=6000, metavar="N", help="how many the workspace has (6000)"
+    )
     parser.add_argument("--limit", type=int, default=1500, metavar="N", help="requests a minute, for the run (1500)")
     parser.add_argument("--port", type=int, default=8000, help="where to serve (8000; 0: any that is free)")
     parser.add_argument("--without-pipeline", action="store_true", help="ready sooner: no classes, themes and stories")
@@ -56,7 +58,9 @@ def serve(given: argparse.Namespace, home: str) -> None:
         # From here on as in life: slow, short of requests, shared with others, and with items that cannot be changed.
         sandbox.set(latency_ms=180.0, search_latency_ms=400.0, limit_per_minute=given.limit, cotenant_share=0.18,
                     poison_422=0.008)  # fmt: skip
-        service = Service(settings, token=chosen_token(os.environ.get("INTERCOM_BULK_SERVICE_TOKEN"), "127.0.0.1"), port=given.port)
+        service = Service(
+            settings, token=chosen_token(os.environ.get("INTERCOM_BULK_SERVICE_TOKEN"), "127.0.0.1"), port=given.port
+        )
         plan = service.desk.plan("close", where="state:open", reason="Spring cleaning")
         service.desk.apply(plan["digest"])
         print(WORDS.format(login=service.login, open=plan["count"], limit=given.limit), flush=True)
@@ -86,7 +90,9 @@ def mirror(settings: Settings) -> None:
 def history(settings: Settings) -> None:
     """Runs that ended well, with failures, by an undo, and before their time."""
     said = {"reason": "Snoozed ones are looked at by Billing"}
-    TagAssigner(tag="billing", settings=settings).bulk_process(state="snoozed", max_items=300, options=RunOptions(**said))
+    TagAssigner(tag="billing", settings=settings).bulk_process(
+        state="snoozed", max_items=300, options=RunOptions(**said)
+    )
     closer = ConversationCloser(settings=settings)
     known = [one.item_id for one in closer.stream(state="open", max_items=40, dry_run=True)]
     said = {"reason": "The list of Monday"}

@@ -5,6 +5,7 @@ The pictures of docs/service.md: the demo of the service, looked at by a browser
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -42,7 +43,7 @@ def main(folder: Path) -> int:
                 for size, word in ((WIDE, "wide"), (NARROW, "narrow")):
                     if (name, scheme) not in BOTH and (scheme, word) != ("light", "wide"):
                         continue
-                    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                    page.emulate_media(color_scheme=scheme)
                     page.set_viewport_size({"width": size[0], "height": size[1]})
                     page.evaluate("scrollTo(0, 0)")
                     page.wait_for_timeout(400)  # a chart is drawn again when its width has settled
@@ -93,8 +94,6 @@ def shown(page: Page, base: str) -> Iterator[str]:
 def save(page: Page, path: Path) -> None:
     """WebP, by the browser that draws it: nothing else here can write one."""
     session = page.context.new_cdp_session(page)
-    import base64
-
     answer = session.send("Page.captureScreenshot", {"format": "webp", "quality": 82})
     path.write_bytes(base64.b64decode(answer["data"]))
     session.detach()

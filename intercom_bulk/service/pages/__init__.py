@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import Request  # noqa: TC002  FastAPI reads the annotation of a route
 
 from intercom_bulk.errors import IntercomBulkError
 from intercom_bulk.service.pages.mirrors import mirror_view
@@ -101,7 +101,11 @@ def _run(request: Request, desk: Desk) -> HTMLResponse:
 def _items(request: Request, desk: Desk, told: Mapping[str, Any], run: RunView) -> dict[str, Any]:
     """The rows that the query asks for, and the ways to others."""
     asked = request.query_params
-    status, text, after = asked.get("status") or None, (asked.get("text") or "").strip() or None, asked.get("after") or None
+    status, text, after = (
+        asked.get("status") or None,
+        (asked.get("text") or "").strip() or None,
+        asked.get("after") or None,
+    )
     found = desk.items(run.id, status=status, text=text, after=after, limit=ITEMS)
     query = {"status": status, "text": text}
     return {
@@ -120,7 +124,7 @@ def _items(request: Request, desk: Desk, told: Mapping[str, Any], run: RunView) 
 def _plan(request: Request, desk: Desk) -> HTMLResponse:
     operations, asked = desk.operations(), request.query_params
     chosen = next((row for row in operations if row["operation"] == asked.get("operation")), operations[0])
-    form = {
+    form: dict[str, Any] = {
         "groups": grouped(operations), "chosen": chosen, "arguments": fields(chosen), "where": asked.get("where", ""),
         "reason": asked.get("reason", ""),
     }  # fmt: skip

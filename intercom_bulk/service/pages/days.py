@@ -174,9 +174,10 @@ def columns(days: Sequence[Day]) -> Columns:
 
 
 def _rounded(most: int) -> int:
-    """The next number that reads well on an axis."""
-    size = 10 ** (len(str(most)) - 1)
-    return next(step * size // 2 for step in range(2, 21) if step * size / 2 >= most and step * size % 2 == 0)
+    """The next even number of one or two digits and zeros: its half reads well on an axis, too."""
+    size: int = max(1, 10 ** (len(str(most)) - 2))
+    steps = -(-most // size)
+    return (steps + steps % 2) * size
 
 
 def holes(days: Sequence[Day]) -> list[tuple[date, date]]:

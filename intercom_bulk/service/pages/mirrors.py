@@ -32,7 +32,7 @@ def mirror_view(told: Mapping[str, Any]) -> dict[str, Any]:
         ("Conversations", f"{total:,}", f"in {count(len(days), 'day', 'days')}"),
         ("Last sync", f"{duration(age)} ago" if age is not None else "never", _last(told["syncs"])),
         ("Days with holes", f"{sum(day.is_hole for day in days):,}", f"of {len(days):,}"),
-        ("Without threads", count(len(threads), "day", "days"), "rows only, no messages" if threads else "all have theirs"),
+        ("Without threads", count(len(threads), "day", "days"), "rows only" if threads else "all have theirs"),
     ]  # fmt: skip
     return {
         "mirror": {
@@ -50,7 +50,11 @@ def _days(told: Sequence[Mapping[str, Any]]) -> list[Day]:
     """The first and the last are where the mirror begins and where today is: what they lack is no hole."""
     edges = {0, len(told) - 1}
     return [
-        Day(date.fromisoformat(one["day"]), 1.0 if n in edges and one["covered"] else one["covered"], one["conversations"])
+        Day(
+            date.fromisoformat(one["day"]),
+            1.0 if n in edges and one["covered"] else one["covered"],
+            one["conversations"],
+        )
         for n, one in enumerate(told)
     ]
 

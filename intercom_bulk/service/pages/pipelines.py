@@ -144,4 +144,6 @@ class StoryView:
         where = self._next.get("where")
         if not isinstance(where, str) or not where:
             return None
-        return f"/plan?operation={quote(str(self._next.get('operation') or 'tag'), safe='')}&where={quote(where, safe='')}"
+        return (
+            f"/plan?operation={quote(str(self._next.get('operation') or 'tag'), safe='')}&where={quote(where, safe='')}"
+        )

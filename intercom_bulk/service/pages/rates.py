@@ -22,16 +22,17 @@ def rate_view(told: Mapping[str, Any]) -> dict[str, Any]:
     ours, others = sum(one["ours"] for one in windows), sum(one["others"] for one in windows)
     refused = [one for one in windows if one["refused"]]
     open_one = f"{now['used']:,} of {now['limit']:,}" if now else "none is open"
+    refusals = count(sum(one["refused"] for one in refused), "refusal", "refusals") if refused else "none was refused"
+    span = _span(windows, told["seconds"])
     facts = [
         ("This window", open_one, f"ends in {now['ends_in']:.0f} s" if now else "nobody here is working"),
         ("Limit", f"{last['limit']:,}", f"in ten seconds, {last['limit'] * 6:,} a minute"),
-        ("Ours", percent(ours / offered) if offered else "–", f"{ours:,} requests in {_span(windows, told['seconds'])}"),
+        ("Ours", percent(ours / offered) if offered else "–", f"{ours:,} requests in {span}"),
         ("Others", percent(others / offered) if offered else "–", f"{others:,} requests by other apps and scripts"),
-        ("Windows with a 429", f"{len(refused):,}", count(sum(one["refused"] for one in refused), "refusal", "refusals") if refused else "none was refused"),
-    ]  # fmt: skip
+        ("Windows with a 429", f"{len(refused):,}", refusals),
+    ]
     return {
-        "samples": [{"at": one["ends_at"] - told["seconds"], **{name: one[name] for name in ("ours", "others", "limit")}}
-                    for one in windows],
+        "samples": [{**one, "at": one["ends_at"] - told["seconds"]} for one in windows],
         "facts": facts,
         "say": f"This window: {open_one} requests.",
         "say_state": str(last["limit"]),

@@ -33,7 +33,9 @@ class Assets(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        is_named = scope["query_string"].decode("latin-1") == f"v={_version(path)}" if response.status_code < 400 else False
+        is_named = (
+            scope["query_string"].decode("latin-1") == f"v={_version(path)}" if response.status_code < 400 else False
+        )
         response.headers["Cache-Control"] = _A_YEAR if is_named else "no-cache"
         return response
 

@@ -28,7 +28,7 @@ class RunView:
         """`window`: the one that is open, as `Desk.rate` tells of it."""
         self._told, self._window = told, window
         self._moment: Mapping[str, Any] = told.get("progress") or {}
-        counts = told["counts"]
+        counts: Mapping[str, int] = told["counts"]
         self.id: str = told["run_id"]
         self.path, self.api = f"/runs/{self.id}", f"/api/runs/{self.id}"
         self.state: str = told["state"]
@@ -37,15 +37,17 @@ class RunView:
         self.title = title_of(told)
         self.kind_text = (_KINDS | _OTHERS).get(told["kind"], told["kind"].replace("_", " "))
         self.parent, self.by, self.created_at = told["parent"], told["by"], told["created_at"]
-        self.done, self.skipped, self.failed = counts["done"], counts["skipped"], counts["failed"]
-        self.unknown = counts["unknown"] + counts["needs_review"]
+        self.done: int = counts["done"]
+        self.skipped: int = counts["skipped"]
+        self.failed: int = counts["failed"]
+        self.unknown: int = counts["unknown"] + counts["needs_review"]
         self.settled = self.done + self.skipped + self.failed
         self.known = sum(counts.values())
         self.total: int | None = self._total()
         self.reasons = _reasons(told["codes"])
 
     def _total(self) -> int | None:
-        total = self._moment.get("total") or self._told["total"]
+        total: int | None = self._moment.get("total") or self._told["total"]
         if total is None and self.is_live:
             return None
         return max(total or 0, self.known)
@@ -180,8 +182,8 @@ class RunView:
     def undo_text(self) -> str:
         items = count(self.done, _OF_ITEMS.get(self._told["collection"], "item"), self._told["collection"])
         return (
-            f"{items} that this run changed are put back as they were, newest first. Whatever somebody has changed since"
-            " is left alone and reported. This starts a run of its own."
+            f"{items} that this run changed are put back as they were, newest first. Whatever somebody has changed"
+            " since is left alone and reported. This starts a run of its own."
         )
 
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["STATES", "STATUSES", "ago", "clock", "count", "duration", "iso", "number", "percent", "sentence", "shown", "state_word"]
+__all__ = [
+    "STATES",
+    "STATUSES",
+    "ago",
+    "clock",
+    "count",
+    "duration",
+    "iso",
+    "number",
+    "percent",
+    "sentence",
+    "shown",
+    "state_word",
+]
 
 STATES = {
     "running": ("running", "live"),

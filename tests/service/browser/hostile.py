@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PAYLOAD", "RUN", "fill_hostile"]
 
-PAYLOAD = "<img src=x onerror=\"window.hurt=1\"><script>window.hurt=1</script>'\"><svg/onload=window.hurt=1>"
+PAYLOAD = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>\'"><svg/onload=window.hurt=1>'
 RUN = "20260101-000000-abc123"
 DAY = 86_400
 

@@ -1,4 +1,4 @@
-"""A sandbox, a service in front of it and a browser that is let in: what tests, pictures and benches of the pages share."""
+"""A sandbox, a service before it and a browser that is let in: tests, pictures and benches of the pages share them."""
 
 from __future__ import annotations
 
