@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import backfill, contest, dashboard, insights, load, mirror, overhead, pace, pipeline, processes, syncing
+from bench import backfill, contest, dashboard, insights, load, mirror, overhead, pace, pipeline, processes, service, syncing
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ BENCHES: Sequence[_Bench] = (
     _Bench("pipeline", 420, pipeline.run),
     _Bench("backfill-rows", 190, backfill.rows),
     _Bench("backfill-threads", 50, backfill.threads),
+    _Bench("service-pace", 330, service.pace),
+    _Bench("service-pages", 45, service.pages),
     _Bench("dashboard", 40, dashboard.pages),
     _Bench("insights-quality", 3, insights.quality),
     _Bench("insights-speed", 600, insights.speed),

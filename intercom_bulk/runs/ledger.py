@@ -7,6 +7,7 @@ composite's item, and other runs have none.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
 from intercom_bulk.runs.record import RunRecord
-from intercom_bulk.runs.rows import ascii_lower, fields_of, outcome_of, row_of, slice_of, step_of, told_of
+from intercom_bulk.runs.rows import fields_of, outcome_of, row_of, slice_of, step_of, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ _MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     """,
 )
+_LITERAL = re.compile("[!%_]")
 _COLUMNS = "id, status, code, message, attempts, before, after, request_id, at, detail, step"
 
 
@@ -324,15 +326,13 @@ class Ledger:
         """At most `limit` items whose id comes after that one, in the order of the ids' bytes: a place that stays where
         it is while the run goes on. `text`: what id, code or message contain; small and capital a to z are one.
         """
-        sql, values = f"SELECT {_COLUMNS} FROM item WHERE id > ?", [after, limit]  # noqa: S608  our own names
+        sql, values = f"SELECT {_COLUMNS} FROM item WHERE id > ?", [after]  # noqa: S608  our own names
         if status is not None:
-            sql, values = f"{sql} AND status = ?", [*values[:-1], status.value, limit]
-        if text:
-            found = (
-                "instr(lower(id), ?) OR instr(lower(coalesce(code, '')), ?) OR instr(lower(coalesce(message, '')), ?)"
-            )
-            sql, values = f"{sql} AND ({found})", [*values[:-1], *[ascii_lower(text)] * 3, limit]
-        return [outcome_of(row) for row in self._database.rows(f"{sql} ORDER BY id LIMIT ?", values)]
+            sql, values = f"{sql} AND status = ?", [*values, status.value]
+        if text:  # LIKE knows small and capital a to z, and no others
+            found = "id LIKE ? ESCAPE '!' OR code LIKE ? ESCAPE '!' OR message LIKE ? ESCAPE '!'"
+            sql, values = f"{sql} AND ({found})", [*values, *[_LITERAL.sub(r"!\g<0>", text).join("%%")] * 3]
+        return [outcome_of(row) for row in self._database.rows(f"{sql} ORDER BY id LIMIT ?", [*values, limit])]
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""

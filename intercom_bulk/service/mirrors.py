@@ -129,9 +129,9 @@ def _sync_view(sync: Sync) -> dict[str, Any]:
 
 def _themes(store: MirrorStore) -> list[dict[str, Any]]:
     found = store.sql(
-        f"SELECT theme, count(*) FROM themes WHERE theme IS NOT NULL GROUP BY theme ORDER BY 2 DESC, 1 LIMIT {THEMES}"  # noqa: S608
+        f"SELECT theme_id, name, conversations FROM themes ORDER BY conversations DESC, theme_id LIMIT {THEMES}"  # noqa: S608
     )
-    return [{"theme": str(theme), "conversations": int(count)} for theme, count in found.rows]
+    return [{"theme": str(theme), "name": str(name), "conversations": int(many)} for theme, name, many in found.rows]
 
 
 def _stories(store: MirrorStore) -> list[dict[str, Any]]:

@@ -93,6 +93,8 @@ def shown(page: Page, base: str) -> Iterator[str]:
 
 def save(page: Page, path: Path) -> None:
     """WebP, by the browser that draws it: nothing else here can write one."""
+    if page.get_by_role("heading", name="That did not work").count():
+        raise SystemExit(f"{page.url}: {page.locator('main').inner_text()}")
     session = page.context.new_cdp_session(page)
     answer = session.send("Page.captureScreenshot", {"format": "webp", "quality": 82})
     path.write_bytes(base64.b64decode(answer["data"]))

@@ -35,7 +35,7 @@
       const end = at.length ? [at.at(-1) + 10] : []; // a window lasts ten seconds: the limit is drawn to the end of it
       return {
         data: [[...at, ...end], [...both, null], [...ours, null], [...limit, limit.at(-1)]],
-        least: 300,
+        least: 180,
         series: [
           { label: "ours and others", fill: ink("--series-2"), width: 0, paths: bars, points: { show: false } },
           { label: "ours", fill: ink("--series-1"), width: 0, paths: bars, points: { show: false } },

@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """With an attacker's names all over it."""
     home = tmp_path_factory.mktemp("home")
-    with staged(home, conversations=500, contacts=20, limit_per_minute=60_000) as found:
+    with staged(home, conversations=1000, contacts=20, limit_per_minute=60_000) as found:
         fill_hostile(found.settings)
         yield found
 

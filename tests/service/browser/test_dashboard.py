@@ -33,7 +33,7 @@ def planned(page: Page, stage: Stage, operation: str, where: str, **arguments: s
 
 
 def test_a_run_is_planned_approved_paused_continued_stopped_resumed_and_taken_back(page: Page, stage: Stage) -> None:
-    stage.sandbox.set(latency_ms=500)  # so that there is something to watch
+    stage.sandbox.set(latency_ms=1000)  # so that there is something to watch
     before = stage.sandbox.digest()
     planned(page, stage, "close", "state:open")
     opened = sum(one["state"] == "open" for one in stage.sandbox.items())
