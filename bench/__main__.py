@@ -14,7 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import backfill, contest, dashboard, insights, load, mirror, overhead, pace, pipeline, processes, service, syncing
+from bench import (
+    backfill,
+    contest,
+    dashboard,
+    insights,
+    load,
+    mirror,
+    overhead,
+    pace,
+    pipeline,
+    processes,
+    service,
+    syncing,
+)
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:

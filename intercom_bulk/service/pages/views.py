@@ -126,7 +126,9 @@ class RunView:
         """Of the current window of ten seconds: what we and others used of the limit."""
         window = self._window
         if not window or not window["limit"]:
-            return {"known": False, "text": "no window open" if self.state == "paused" else "not known yet"}
+            limit = self._moment.get("limit")  # between two windows, nobody has spent anything yet
+            between = f"0 of {limit:,}" if limit and self.state == "running" else "none is open"
+            return {"known": False, "text": between}
         limit, used, others = window["limit"], window["used"], window["others"]
         ours = max(0, used - others)
         more = f"ends in {window['ends_in']:.0f} s" + (f", others {others:,}" if others else "")

@@ -12,7 +12,7 @@ from tests.service.browser.stage import CHROMIUM, browsing, let_in, staged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
     from tests.service.browser.stage import Stage
 
@@ -34,13 +34,22 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def window(stage: Stage, browser: Browser) -> Iterator[BrowserContext]:
+    """One that is let in, for those who leave it as it was."""
+    context, page = let_in(browser, stage)
+    page.close()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(stage: Stage, browser: Browser) -> Iterator[Page]:
-    """Let in, at the runs. What it says to its console fails the test."""
+def page(window: BrowserContext) -> Iterator[Page]:
+    """What it says to its console fails the test."""
     said: list[str] = []
-    context, found = let_in(browser, stage)
+    found = window.new_page()
     found.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
     found.on("pageerror", lambda error: said.append(str(error)))
     yield found
-    context.close()
+    found.close()
     assert not said

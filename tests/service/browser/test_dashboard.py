@@ -77,7 +77,7 @@ def test_a_run_is_planned_approved_paused_continued_stopped_resumed_and_taken_ba
     assert sum(one["state"] == "open" for one in stage.sandbox.items()) == opened
 
 
-PAGES = ("/", "/plan", f"/runs/{RUN}", "/mirror", "/pipeline", "/rate")
+PAGES = ("/", "/plan", f"/runs/{RUN}?status=failed", "/mirror", "/pipeline", "/rate")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -96,7 +96,7 @@ def test_every_page_is_for_everybody(page: Page, stage: Stage, path: str) -> Non
 
 
 _SCRIPT = "%22%3E%3Cscript%3Ewindow.hurt%3D1%3C%2Fscript%3E"
-HURTING = (*PAGES, f"/runs/{RUN}?text={_SCRIPT}", f"/plan?where={_SCRIPT}", f"/runs/{_SCRIPT}")
+HURTING = (*PAGES, f"/runs/{RUN}", f"/runs/{RUN}?text={_SCRIPT}", f"/plan?where={_SCRIPT}", f"/runs/{_SCRIPT}")
 
 
 def test_what_an_attacker_wrote_is_text(browser: Browser, stage: Stage) -> None:
@@ -159,11 +159,13 @@ def test_a_keyboard_is_enough(page: Page, stage: Stage) -> None:
     expect(undo).to_be_focused()
 
 
-def test_a_scheme_once_chosen_stays(page: Page, stage: Stage) -> None:
+def test_a_scheme_once_chosen_stays(browser: Browser, stage: Stage) -> None:
+    context, page = let_in(browser, stage)
     page.emulate_media(color_scheme="light")
     page.get_by_role("button", name="Switch between dark and light").click()
     page.goto(f"{stage.url}/rate")
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    context.close()
 
 
 def test_a_lost_connection_is_said_and_found_again(browser: Browser, stage: Stage) -> None:
