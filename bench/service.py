@@ -27,7 +27,7 @@ from intercom_bulk.workspace import run_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["pages", "pace"]
+__all__ = ["pace", "pages"]
 
 WINDOW = 10.0
 PLAN = {"operation": "title", "arguments": {"title": "Measured"}, "where": "state:open"}

@@ -31,6 +31,9 @@ from intercom_bulk.errors import (
     UnknownRun,
     UsageError,
 )
+from intercom_bulk.insights.builtin import builtin_phases
+from intercom_bulk.insights.labels import by_attribute, by_tag
+from intercom_bulk.insights.phase import Document, Message, Phase
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
 from intercom_bulk.mirror.picking import Picked
@@ -115,6 +118,7 @@ __all__ = [
     "ConversationRedactor",
     "ConversationUpdater",
     "CustomAttributeUpdater",
+    "Document",
     "Effect",
     "Endpoint",
     "Exclude",
@@ -127,12 +131,14 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "Message",
     "Mirror",
     "MirrorStore",
     "NoResumableRun",
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
+    "Phase",
     "Picked",
     "Pipeline",
     "PipelineBusy",
@@ -190,9 +196,12 @@ __all__ = [
     "Unsubscriber",
     "Untagger",
     "UsageError",
+    "builtin_phases",
     "bulk_close",
     "bulk_close_hybrid",
     "bulk_close_maximal",
+    "by_attribute",
+    "by_tag",
     "compile_query",
     "connect_mirror",
     "days_ago",

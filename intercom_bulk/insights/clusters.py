@@ -15,7 +15,7 @@ __all__ = ["NEAR", "SAME", "Cluster", "more_clusters", "nearest"]
 
 NEAR = 0.55
 """Cosine to its centre from which a vector belongs to a theme; two that share nothing have about 0."""
-TIGHT = 0.65
+TIGHT = 0.75
 """Mean cosine of a theme's members to its centre: looser ones are what is left over, not about one thing."""
 SAME = 0.8
 """Cosine of two centres from which they are one theme, cut in two by chance."""

@@ -35,7 +35,7 @@ class EmbeddingGeneration(Phase):
     """Result: `vector`, float32 of length 1 (or all zeros: a text without a known word), and `known`, the share of the
     words that the fit knows.
 
-    Vectors of two fits cannot be compared, so a fit is kept as long as it suits: until the range has more than twice the
+    Vectors of two fits cannot be compared, so a fit is kept while it suits: until the range has more than twice the
     conversations that it had then, or the share of words that it knows (of a sample of 1,000) is 0.15 less. With an
     `embedder` nothing is fitted; a change of its attribute `version` (or its name) makes all vectors anew.
     """

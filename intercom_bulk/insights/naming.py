@@ -22,7 +22,8 @@ _HELD = 20_000
 def name_terms(texts: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
     """Of each theme the terms that tell it from the rest, the best first. `texts`: pairs of theme and cleaned text.
 
-    A term counts once a conversation, so that nobody's pasted log names a theme, and must be in three (or all) of them.
+    A term counts once a conversation, so that nobody's pasted log names a theme, and must be in two of them (or the only
+    one).
     """
     counts: dict[int, Counter[str]] = {}
     sizes: Counter[int] = Counter()
@@ -40,7 +41,7 @@ def name_terms(texts: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
 
 
 def _best(held: Mapping[str, int], everywhere: Mapping[str, int], size: int, mean: float) -> list[str]:
-    least = min(3, size)
+    least = min(2, size)
     scored = [
         (-count / size * math.log(1 + mean / everywhere[term]), term) for term, count in held.items() if count >= least
     ]

@@ -37,6 +37,7 @@ LOOK = 0.25
 """Seconds between looks at whether somebody has asked for the end."""
 PATIENCE = 600.0
 """Seconds that another sync of the mirror is waited for."""
+OVER = frozenset({RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS})
 GOES_ON = frozenset({RunState.INTERRUPTED, RunState.STOPPED, RunState.PAUSED})
 """Ledgers that a further life writes on. After a halt, what failed is tried again, by another run."""
 logger = logging.getLogger(__name__)
@@ -131,21 +132,20 @@ class Conductor:
             return
         since, until = self._told.date_from, self._told.date_to
         with Backfill(since=since, until=until, workspace=self._workspace) as backfill:
-            summary = self._when_free(lambda: self._follow(self._begun(backfill)))
-            if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
-                raise _Failed(f"The fetch halted: {summary.reason}")
-            holes = backfill.status(str(self._told.backfill_run_id)).holes
+            state = self._when_free(lambda: self._fetched(backfill))
+            if state not in OVER:
+                raise _Failed(f"The fetch halted: {backfill.status(str(self._told.backfill_run_id)).reason}")
+            status = backfill.status(str(self._told.backfill_run_id))
         lacks = []
         if self._when_free(lambda: mark_deleted(self._workspace, self._store, self._check_stop)) is not None:
             lacks.append("what was deleted could not be listed")
-        if holes:
-            lacks.append(f"{len(holes)} windows could not be fetched ({holes[0]})")
-        if summary.failed:
-            lacks.append(f"{summary.failed:,} conversations could not be fetched whole")
+        if status.holes:
+            lacks.append(f"{len(status.holes)} windows could not be fetched ({status.holes[0]})")
+        if status.threads_missing:
+            lacks.append(f"{status.threads_missing:,} conversations could not be fetched whole")
         if lacks:
-            self._told = replace(
-                self._told, warning=f"{' and '.join(lacks)}: what is there was worked on; another run fetches the rest."
-            )
+            said = f"{' and '.join(lacks)}: what is there was worked on; another run fetches the rest."
+            self._told = replace(self._told, warning=said)
         self._told = replace(self._told, stage="process")
         self._book.save(self._told)
 
@@ -163,17 +163,19 @@ class Conductor:
                         raise
             self._stop.wait(LOOK)
 
-    def _begun(self, backfill: Backfill) -> Run:
-        """Under an id that is written down before it begins: a life that dies leaves no backfill that nobody knows."""
+    def _fetched(self, backfill: Backfill) -> RunState:
+        """How it ended. Its id is written down before it begins: a life that dies leaves none that nobody knows."""
         options = RunOptions(reason=f"run {self._told.id} of the pipeline")
         known = self._told.backfill_run_id
         record = self._record(known)
         if known is not None and record is not None and record.is_resumable:
-            return backfill.resume(known, options)
+            return self._follow(backfill.resume(known, options)).state
+        if record is not None and record.state in OVER:
+            return record.state  # an earlier life died before it could say so
         known = drawn_id()
         self._told = replace(self._told, backfill_run_id=known)
         self._book.save(self._told)
-        return backfill.start(options, name=known)
+        return self._follow(backfill.start(options, name=known)).state
 
     # -- a phase
 
@@ -186,7 +188,7 @@ class Conductor:
             summary = self._follow(attempt.start(self._resumable(self._told.phase(phase.name).run_id)))
         finally:
             self._told = attempt.told
-        if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
+        if summary.state not in OVER:
             raise _Failed(summary.reason or f"{phase.name} halted: see run {summary.run_id}.")
         self._told = attempt.finished(summary.failed)
         self._book.save(self._told)

@@ -263,7 +263,15 @@ def _seen(store: MirrorStore, *, run_id: int | None = None, limit: int = 50) -> 
     if all(told.is_over for told in known):
         return known
     alive = _active(store)
-    return [told if alive is not None and told.id == alive.id else told.seen_dead() for told in known]
+    # Once more: what has ended, or begun another life, since it was read is not dead for that.
+    with store.reading() as on:
+        again = {told.id: told for told in known_runs(on, run_id=run_id, limit=limit)}
+    return [
+        again.get(told.id, told).seen_dead()
+        if again.get(told.id, told).lives == told.lives and (alive is None or told.id != alive.id)
+        else again[told.id]
+        for told in known
+    ]
 
 
 def _active(store: MirrorStore) -> Told | None:

@@ -79,7 +79,9 @@ class _Look(Collector):
         yield _gauge("requests_in_flight", "Of this process's runs.", sum(one.in_flight for one in told))
 
     def _windows(self) -> Iterator[Metric]:
-        rates, now = self._desk.rates, self._desk.rates.now() or {}
+        rates = self._desk.rates
+        rates.sample()
+        now = rates.now() or {}
         told = "of the open ten-second window"
         yield _gauge("budget_limit", f"Calls {told}.", now.get("limit", 0))
         yield _gauge("budget_used", f"Calls that all have used {told}.", now.get("used", 0))

@@ -128,10 +128,9 @@ def _sync_view(sync: Sync) -> dict[str, Any]:
 
 
 def _themes(store: MirrorStore) -> list[dict[str, Any]]:
-    found = store.sql(
-        f"SELECT theme_id, name, conversations FROM themes ORDER BY conversations DESC, theme_id LIMIT {THEMES}"  # noqa: S608
-    )
-    return [{"theme": str(theme), "name": str(name), "conversations": int(many)} for theme, name, many in found.rows]
+    """The largest first; `theme` is the id, which stories have too."""
+    found = store.sql(f"SELECT theme_id, name, conversations FROM themes ORDER BY 3 DESC, 1 LIMIT {THEMES}")  # noqa: S608
+    return [{"theme": str(theme), "name": name, "conversations": int(count)} for theme, name, count in found.rows]
 
 
 def _stories(store: MirrorStore) -> list[dict[str, Any]]:

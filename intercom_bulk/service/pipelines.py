@@ -64,6 +64,12 @@ class Pipelines:
             return self._pipeline.start(days, auto_create_stories=auto_create_stories), "Started"
         return self._pipeline.resume(run_id, days=days if run_id is None else None), "Resumed"
 
+    @property
+    def started(self) -> list[PipelineRun]:
+        """Runs of this process; those that are over are forgotten when another is started."""
+        with self._lock:
+            return list(self._runs)
+
     def active(self) -> dict[str, Any]:
         """`active`, `run_id`, and how it stands (`run`); None where none is under way."""
         told = self._pipeline.active()
@@ -94,10 +100,15 @@ class Pipelines:
 
     def stop(self) -> dict[str, Any]:
         """Ask the run under way to end, in whatever process it is. Raises `Conflict` where there is none."""
-        try:
-            run_id = self._pipeline.stop()
-        except UsageError as error:
-            raise Conflict(str(error)) from None
+        ours = next((run for run in self.started if not run.wait(0)), None)
+        if ours is not None:
+            ours.stop()
+            run_id = ours.run_id
+        else:
+            try:
+                run_id = self._pipeline.stop()
+            except UsageError as error:
+                raise Conflict(str(error)) from None
         return {
             "run_id": run_id,
             "status": "stopping",

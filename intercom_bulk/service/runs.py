@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.clock import SYSTEM
-from intercom_bulk.errors import IntercomBulkError, UnknownRun, UsageError
+from intercom_bulk.errors import IntercomBulkError, LedgerError, UnknownRun, UsageError
 from intercom_bulk.runs.model import RunState, Status
-from intercom_bulk.service.refusals import Conflict, NotThere
+from intercom_bulk.service.refusals import Conflict, NotThere, Overloaded
 from intercom_bulk.service.views import LIVE, inbox, item_view, run_view
 from intercom_bulk.workspace import run_store
 
@@ -34,6 +34,8 @@ FIRST_SIGNS = 0.3
 """Seconds in which a run that cannot begin says so to whoever started it."""
 REMEMBERED = 200
 """Runs that are over whose handles are kept."""
+BEGINNING, GLANCE = 200, 0.05
+"""How often, and how many seconds apart, the record of a run that begins is looked for."""
 _LONGEST_ID = 100
 
 
@@ -212,10 +214,21 @@ class RunTable:
             late = self._closing
         if late:
             run.stop()
-        if run.wait(FIRST_SIGNS):
-            self.settle(worked)
-            run.result()
-        return self.get(run.run_id)
+        return self._first_signs(worked)
+
+    def _first_signs(self, worked: Worked) -> dict[str, Any]:
+        """The run as it began; or why it could not, which its own word says best."""
+        over = worked.run.wait(FIRST_SIGNS)
+        for _ in range(BEGINNING):
+            if over:
+                self.settle(worked)
+                worked.run.result()
+                return self.get(worked.run.run_id)
+            try:
+                return self.get(worked.run.run_id)
+            except (LedgerError, NotThere):  # its record is about to be made
+                over = worked.run.wait(GLANCE)
+        raise Overloaded(f"Run {worked.run.run_id} has not begun yet: look at it in a moment.")
 
     def go_on(self, run_id: str, act: str) -> dict[str, Any]:
         """Resume or undo a run that is over: `act` names the method of the history."""

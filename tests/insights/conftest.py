@@ -10,7 +10,7 @@ from intercom_bulk.insights.builtin import builtin_phases
 
 @pytest.fixture(scope="session")
 def worked() -> Memory:
-    """500 conversations through all five phases."""
-    corpus = Memory(generated(500))
-    corpus.run(builtin_phases(min_theme=6))
+    """300 conversations through all five phases."""
+    corpus = Memory(generated(300))
+    corpus.run(builtin_phases(min_theme=5))
     return corpus

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.corpus import Memory
-from intercom_bulk.insights.phase import Document
+from intercom_bulk.insights.phase import Document, Result
 from intercom_bulk.insights.themes import ThemeExtraction, read_themes
 
 VECTORS = "embedding_generation"
@@ -22,7 +22,8 @@ WORDS = ("refund", "parcel", "password", "invoice", "crash", "export", "webhook"
 def corpus_of(sizes: dict[int, int], *, noise: int = 0, seed: int = 0, turn: int = 0, start: int = 0) -> Memory:
     """Groups of points around axes, named by a word each. `turn`: other vectors for the same, as another fit gives."""
     chance = np.random.default_rng(seed)
-    documents, said = [], {}
+    documents: list[Document] = []
+    said: dict[str, Result] = {}
     rows = [group for group, size in sorted(sizes.items()) for _ in range(size)] + [-1] * noise
     random.Random(seed).shuffle(rows)
     for at, group in enumerate(rows, start):

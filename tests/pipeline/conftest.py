@@ -33,6 +33,7 @@ def served() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(served: Sandbox) -> Sandbox:
+    served.set(poison_422_ids=())
     served.reset()
     return served
 

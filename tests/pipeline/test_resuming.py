@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
@@ -251,3 +252,69 @@ def test_a_stop_while_it_waits_ends_it(made: Made, place: str | None) -> None:
         with pytest.raises(PipelineBusy, match="about to begin or to end"):
             pipeline.resume(1)
         held.close()
+
+
+# -- what is stored, and what says so
+
+
+def test_the_checkpoint_never_speaks_of_what_is_not_stored(made: Made, home: Path) -> None:
+    stopped_at(made, 1)
+    with sqlite3.connect(home / "mirror" / "sandbox1.db") as on:
+        # What a full disk does in the middle of a batch: some of its rows are written, one is not.
+        on.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON phase_result WHEN (SELECT count(*) FROM phase_result) = 25"
+            " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    pipeline = made()
+    status = pipeline.resume(1).result()
+    stored = len(results(pipeline, "classification"))
+    assert (status.status, stored) == ("failed", 20)
+    assert status.error is not None
+    assert "make room on the disk, then resume" in status.error
+    assert status.checkpoint["done"] == status.conversations_classified == stored
+    with sqlite3.connect(home / "mirror" / "sandbox1.db") as on:
+        on.execute("DROP TRIGGER full")
+    assert pipeline.resume(1).result().conversations_classified == COUNT
+
+
+def test_the_checkpoint_is_written_after_the_rows_that_it_speaks_of(made: Made, home: Path) -> None:
+    stopped_at(made, 1)
+    with sqlite3.connect(home / "mirror" / "sandbox1.db") as on:
+        # Refuses what a crash at this moment would leave behind.
+        on.execute(
+            "CREATE TRIGGER early BEFORE UPDATE ON pipeline_run WHEN json_extract(new.checkpoint, '$.done') >"
+            " (SELECT count(*) FROM phase_result WHERE phase = json_extract(new.checkpoint, '$.phase'))"
+            " BEGIN SELECT RAISE(ABORT, 'not stored yet'); END"
+        )
+    status = made().resume(1).result()
+    assert (status.status, status.error) == ("completed", None)
+
+
+def test_a_batch_that_was_stored_but_not_recorded_is_not_done_again(made: Made, home: Path) -> None:
+    """A life that dies between the two: the ledger has the batch in flight, the mirror has its results."""
+    status, counting = stopped_at(made, 2)
+    run_id = str(status.phases["classification"]["run_id"])
+    in_flight(home, run_id, counting.seen[:10], attempts=1)
+    rest = Counting()
+    ended = made(rest, Wording(), Grouping()).resume(1).result()
+    assert (ended.status, ended.warning) == ("completed", None)
+    assert set(rest.seen).isdisjoint(counting.seen)
+
+
+def test_dying_with_a_batch_in_hand_is_no_failure_of_its_items(made: Made, home: Path) -> None:
+    status, counting = stopped_at(made, 2)
+    run_id = str(status.phases["classification"]["run_id"])
+    in_flight(home, run_id, counting.seen[:10], attempts=9)
+    with sqlite3.connect(home / "mirror" / "sandbox1.db") as on:
+        on.executemany("DELETE FROM phase_result WHERE item_id = ?", [(one,) for one in counting.seen[:10]])
+    with sqlite3.connect(home / "runs" / f"{run_id}.db") as on:
+        (record,) = on.execute("SELECT record FROM run").fetchone()
+        on.execute("UPDATE run SET record = ?", (json.dumps({**json.loads(record), "lives": 9}),))
+    ended = made().resume(1).result()
+    assert (ended.status, ended.warning, ended.conversations_classified) == ("completed", None, COUNT)
+
+
+def in_flight(home: Path, run_id: str, items: Sequence[str], *, attempts: int) -> None:
+    with sqlite3.connect(home / "runs" / f"{run_id}.db") as on:
+        sql = "UPDATE item SET status = 'started', attempts = ?, started_at = 1 WHERE id = ?"
+        assert on.executemany(sql, [(attempts, one) for one in items]).rowcount == len(items)

@@ -42,7 +42,7 @@ def command(live: Live, folder: Path, examples: int, *more: str) -> list[str]:
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config),
         "run", f"http://{live.host}/openapi.json",
         "--header", f"Authorization: Bearer {TOKEN}", "--max-examples", str(examples), "--checks", "all",
-        "--phases", "coverage,fuzzing", "--continue-on-failure", "--no-color", *more,
+        "--continue-on-failure", "--no-color", *(more or ("--phases", "coverage,fuzzing")),
     ]  # fmt: skip
 
 
