@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING
 from bench import (
     backfill,
     contest,
-<<<<<<< HEAD
     dashboard,
-=======
->>>>>>> api
     insights,
     load,
     mirror,
@@ -63,14 +60,9 @@ BENCHES: Sequence[_Bench] = (
     _Bench("backfill-threads", 50, backfill.threads),
     _Bench("service-pace", 330, service.pace),
     _Bench("service-pages", 45, service.pages),
-<<<<<<< HEAD
     _Bench("dashboard", 40, dashboard.pages),
     _Bench("insights-quality", 3, insights.quality),
-    _Bench("insights-speed", 600, insights.speed),
-=======
-    _Bench("insights-quality", 3, insights.quality),
     _Bench("insights-speed", 310, insights.speed),
->>>>>>> api
     _Bench("overhead-plain", 120, overhead.plain),
     _Bench("overhead-tls", 80, overhead.tls),
     _Bench("contest-plain", 270, contest.plain),
