@@ -288,19 +288,20 @@ def _add_events(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/events", tags=["events"], response_class=Response, responses={**_STREAM, **errors(422)})
     async def watch_all(seconds: Seconds = None) -> Response:
         """`event: runs`, about twice a second while something goes on."""
-        return _streamed(desk, ALL, seconds)
+        return await _streamed(desk, ALL, seconds)
 
     @app.get(
         "/api/runs/{run_id}/events", tags=["events"], response_class=Response, responses={**_STREAM, **errors(404, 422)}
     )
     async def watch_run(run_id: RunId, seconds: Seconds = None) -> Response:
         """`event: run`, of one."""
-        await run_in_threadpool(desk.table.record, run_id)
-        return _streamed(desk, run_id, seconds)
+        return await _streamed(desk, run_id, seconds)
 
 
-def _streamed(desk: Desk, topic: str, seconds: float | None) -> Response:
+async def _streamed(desk: Desk, topic: str, seconds: float | None) -> Response:
+    first = await run_in_threadpool(desk.picture, topic)
     stream, longest = desk.hub.open(topic), desk.hub.longest
+    stream.put(first)
     seconds = longest if seconds is None else seconds if longest is None else min(seconds, longest)
     return StreamingResponse(_read(desk, topic, stream, seconds), media_type="text/event-stream")
 

@@ -153,6 +153,10 @@ class Desk:
         """429s that the runs of this process met."""
         return self.table.refused()
 
+    def picture(self, topic: str) -> bytes:
+        """The first event of a stream: of one run, or of `events.ALL`. Raises `NotThere`."""
+        return self._pulse.picture(topic)
+
     def closing(self) -> None:
         """End the streams: who serves them waits for that."""
         self.hub.close()

@@ -54,14 +54,6 @@ class Stream:
         until = None if seconds is None else self._loop.time() + seconds
         yield b"retry: 2000\n\n"
         while True:
-            left = KEEP_ALIVE if until is None else min(KEEP_ALIVE, until - self._loop.time())
-            if left <= 0:
-                return
-            try:
-                await asyncio.wait_for(self._news.wait(), left)
-            except TimeoutError:
-                yield b": still here\n\n"
-                continue
             self._news.clear()
             picture, self._latest = self._latest, None
             if picture is not None:
@@ -69,6 +61,13 @@ class Stream:
             if self._closed:
                 yield event("bye", {})
                 return
+            left = KEEP_ALIVE if until is None else min(KEEP_ALIVE, until - self._loop.time())
+            if left <= 0:
+                return
+            try:
+                await asyncio.wait_for(self._news.wait(), left)
+            except TimeoutError:
+                yield b": still here\n\n"
 
 
 class Hub:

@@ -48,6 +48,13 @@ class Pulse:
         self._thread = threading.Thread(target=self._beat, name="intercom-bulk-pulse", daemon=True)
         self._thread.start()
 
+    def picture(self, topic: str) -> bytes:
+        """How it stands now, for who has just begun to watch. Raises `NotThere`."""
+        if topic == ALL:
+            self._records = {record.run_id: record for record in self._table.live()}
+            return self._of_all(SYSTEM.monotonic())
+        return self._of_one(self._table.view(self._table.record(topic)))
+
     def close(self) -> None:
         self._stop.set()
         self._hub.wanted.set()
@@ -91,11 +98,17 @@ class Pulse:
         if around:
             self._records = {record.run_id: record for record in self._table.live()}
         if ALL in topics:
-            runs = [self._table.view(record) for record in self._shown(now)]
-            told = {"at": SYSTEM.time(), "runs": runs, "rate": self._rate.now(), "pipeline": self._pipeline()}
-            self._hub.put(ALL, event("runs", told))
+            self._hub.put(ALL, self._of_all(now))
         for run_id in topics - {ALL}:
             self._tell_one(run_id, around=around)
+
+    def _of_all(self, now: float) -> bytes:
+        runs = [self._table.view(record) for record in self._shown(now)]
+        told = {"at": SYSTEM.time(), "runs": runs, "rate": self._rate.now(), "pipeline": self._pipeline()}
+        return event("runs", told)
+
+    def _of_one(self, view: dict[str, Any]) -> bytes:
+        return event("run", {"at": SYSTEM.time(), "run": view, "rate": self._rate.now()})
 
     def _shown(self, now: float) -> list[RunRecord]:
         """Live runs, and our own that ended a moment ago; newest first."""
@@ -123,4 +136,4 @@ class Pulse:
         except IntercomBulkError as error:
             logger.info("run %s cannot be looked at: %s", run_id, error)
             return
-        self._hub.put(run_id, event("run", {"at": SYSTEM.time(), "run": view, "rate": self._rate.now()}))
+        self._hub.put(run_id, self._of_one(view))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intercom_bulk.sandbox import Sandbox
@@ -11,6 +10,8 @@ from tests.service.fuzz import command, pipeline, prepare
 from tests.service.live import serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
