@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench crash soak clean
+.PHONY: help demo demo-service test check format docs bench crash soak clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,9 +19,13 @@ $(STAMP)sandbox: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,sandbox]'
 	@touch $@
 
+$(STAMP)service: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,insights,sandbox,service]'
+	@touch $@ $(STAMP)sandbox
+
 $(STAMP)dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@ $(STAMP)sandbox
+	@touch $@ $(STAMP)sandbox $(STAMP)service
 
 $(STAMP)bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
@@ -29,6 +33,9 @@ $(STAMP)bench: pyproject.toml | $(BIN)/python
 
 demo: $(STAMP)sandbox  ## close 3,000 conversations of a simulated inbox at the speed limit
 	$(BIN)/python examples/demo.py
+
+demo-service: $(STAMP)service  ## serve the dashboard on a simulated workspace, with a run under way
+	$(BIN)/python examples/demo_service.py
 
 test: $(STAMP)dev  ## pass the tests (some minutes)
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder

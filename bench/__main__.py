@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bench import (
     backfill,
     contest,
+    dashboard,
     insights,
     load,
     mirror,
@@ -60,6 +61,7 @@ BENCHES: Sequence[_Bench] = (
     _Bench("backfill-threads", 50, backfill.threads),
     _Bench("service-pace", 330, service.pace),
     _Bench("service-pages", 45, service.pages),
+    _Bench("dashboard", 40, dashboard.pages),
     _Bench("insights-quality", 3, insights.quality),
     _Bench("insights-speed", 420, insights.speed),
     _Bench("overhead-plain", 120, overhead.plain),

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from intercom_bulk.cli.ending import code_of
-from intercom_bulk.cli.progress import LEFT_ALONE, Frame, picture
+from intercom_bulk.cli.progress import Frame, picture
 from intercom_bulk.cli.screen import wrapped
 from intercom_bulk.errors import IntercomBulkError, UsageError
+from intercom_bulk.runs.model import LEFT_ALONE
 
 if TYPE_CHECKING:
     import argparse

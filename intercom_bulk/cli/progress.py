@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from intercom_bulk.cli.screen import printable
 from intercom_bulk.display import line_of
+from intercom_bulk.runs.model import LEFT_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,27 +16,11 @@ if TYPE_CHECKING:
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.summary import Progress
 
-__all__ = ["LEFT_ALONE", "Frame", "Picture", "picture"]
+__all__ = ["Frame", "Picture", "picture"]
 
 QUIET = 5.0
 """Seconds between two lines where nobody watches: a job without output looks hung."""
 BAR = 24
-LEFT_ALONE = frozenset(
-    {
-        "already_done",
-        "blank",
-        "changed_since",
-        "closed",
-        "dry_run",
-        "duplicate",
-        "filtered",
-        "gone",
-        "held_out",
-        "left_out",
-        "moved",
-    }
-)
-"""Codes of items that were skipped: no failures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ITEM_TRANSITIONS",
+    "LEFT_ALONE",
     "PASSING",
     "Effect",
     "Item",
@@ -232,3 +233,8 @@ class StepRecord:
 
 PASSING = frozenset({"already_done", "stays"})
 """Codes with which a step is over without a request, and the item goes on to the next one."""
+
+LEFT_ALONE = PASSING | {
+    "blank", "changed_since", "closed", "dry_run", "duplicate", "filtered", "gone", "held_out", "left_out", "moved",
+}  # fmt: skip
+"""Codes of items that were skipped: no failures."""

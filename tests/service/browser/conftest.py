@@ -1,0 +1,55 @@
+"""One sandbox, one service and one browser for all the tests of the pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.browser.hostile import fill_hostile
+from tests.service.browser.stage import CHROMIUM, browsing, let_in, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+    from tests.service.browser.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} is not installed")
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """With an attacker's names all over it."""
+    home = tmp_path_factory.mktemp("home")
+    with staged(home, conversations=1000, contacts=20, limit_per_minute=60_000) as found:
+        fill_hostile(found.settings)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def window(stage: Stage, browser: Browser) -> Iterator[BrowserContext]:
+    """One that is let in, for those who leave it as it was."""
+    context, page = let_in(browser, stage)
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(window: BrowserContext) -> Iterator[Page]:
+    """What it says to its console fails the test."""
+    said: list[str] = []
+    found = window.new_page()
+    found.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+    found.on("pageerror", lambda error: said.append(str(error)))
+    yield found
+    found.close()
+    assert not said
