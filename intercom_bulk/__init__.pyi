@@ -14,6 +14,8 @@ from intercom_bulk.errors import (
     ItemIdError,
     LedgerError,
     LeftAlone,
+    NoResumableRun,
+    PipelineBusy,
     QueryError,
     RateLimited,
     Rejected,
@@ -39,6 +41,8 @@ from intercom_bulk.mirror.status import BackfillStatus
 from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.mirror.syncing import IncrementalSync, SyncRun
 from intercom_bulk.mirror.verify import Checked
+from intercom_bulk.pipeline.pipeline import Pipeline, PipelineRun
+from intercom_bulk.pipeline.status import PipelineStatus
 from intercom_bulk.runs.exclude import Exclude
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
@@ -125,10 +129,15 @@ __all__ = [
     "LeftAlone",
     "Mirror",
     "MirrorStore",
+    "NoResumableRun",
     "NoteAdder",
     "Outcome",
     "OutcomeStream",
     "Picked",
+    "Pipeline",
+    "PipelineBusy",
+    "PipelineRun",
+    "PipelineStatus",
     "PlanFile",
     "Preview",
     "PreviewItem",

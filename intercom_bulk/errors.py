@@ -5,7 +5,8 @@
     │   ├── SettingsError                  token, region, base URL, environment
     │   ├── QueryError                     a filter outside the limits of Intercom's search
     │   ├── UnknownNameError               a team, tag or admin that the workspace does not have
-    │   └── ItemIdError                    an id that is not one path segment
+    │   ├── ItemIdError                    an id that is not one path segment
+    │   └── NoResumableRun                 no run of the pipeline that could be gone on with
     ├── ApiError                         Intercom, or the way to it, said no
     │   ├── RateLimited                    wait for the gate; the request was not processed
     │   ├── Transient                      try again; when `sent`, only after reading the item back
@@ -14,6 +15,7 @@
     │   └── Rejected                       mend the request: the same one would fail again
     ├── LedgerError                      the record of a run cannot be kept or read: mend the disk or the file
     │   ├── RunBusy                        another process works on this run: wait, or stop that one
+    │   │   └── PipelineBusy                 a run of the pipeline is under way: it has its `run_id`
     │   └── UnknownRun                     there is no run of this id
     ├── LeftAlone                        this item is not to be touched: it is skipped, and listed with the reason
     │   └── ChangedSince                   somebody changed the item since
@@ -35,6 +37,8 @@ __all__ = [
     "ItemIdError",
     "LedgerError",
     "LeftAlone",
+    "NoResumableRun",
+    "PipelineBusy",
     "QueryError",
     "RateLimited",
     "Rejected",
@@ -74,6 +78,10 @@ class UnknownNameError(UsageError):
 
 class ItemIdError(UsageError):
     """An item id that could change the path it is put into."""
+
+
+class NoResumableRun(UsageError):
+    """There is no run of the pipeline to go on with: none that matches, or this one is over."""
 
 
 class ApiError(IntercomBulkError):
@@ -164,6 +172,14 @@ class LedgerError(IntercomBulkError):
 
 class RunBusy(LedgerError):
     """Another process works on this run."""
+
+
+class PipelineBusy(RunBusy):
+    """One run of the pipeline at a time works for a workspace. `run_id`: which one does; None: it has only begun."""
+
+    def __init__(self, message: str, *, run_id: int | None = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 class UnknownRun(LedgerError):

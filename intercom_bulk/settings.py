@@ -154,6 +154,11 @@ class Settings:
         env = _environment()
         return home_of(env), ledger_url_of(env)
 
+    @staticmethod
+    def service_token_from_env() -> str | None:
+        """The token of the run service, where somebody chose one: INTERCOM_BULK_SERVICE_TOKEN, or in `.env`."""
+        return _environment().get("INTERCOM_BULK_SERVICE_TOKEN") or None
+
     def __repr__(self) -> str:
         runs = f", runs in {LedgerUrl(self.ledger_url)!r}" if self.ledger_url is not None else ""
         token, admin = repr(self.access_token), self.admin_id

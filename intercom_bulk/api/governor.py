@@ -69,13 +69,21 @@ class Governor:
     `requests` counts calls let through, `rate_limited` those refused; `last_success` is the monotonic time of the last
     answer that was not a 429, None before.
 
+    With `pace`, that one decides, in place of one for Intercom.
+
     With `shared`, all processes that share behave like one governor. The leader does the telling, outside the lock.
     """
 
     def __init__(
-        self, *, reserve: float = 0.05, share: float = 1.0, clock: Clock = SYSTEM, shared: Shared | None = None
+        self,
+        *,
+        reserve: float = 0.05,
+        share: float = 1.0,
+        clock: Clock = SYSTEM,
+        shared: Shared | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        self._pace = Pace(reserve=reserve, share=share)
+        self._pace = Pace(reserve=reserve, share=share) if pace is None else pace
         self._pace.part.enabled = shared is not None
         self.shared = shared  # may be replaced by something that wraps it
         self._clock = clock
@@ -159,10 +167,12 @@ class Governor:
         with self._lock:
             self._pace.learn(self._clock.monotonic(), report, news)
 
-    def _give_back(self) -> None:
-        """Calls that nobody is going to send are for the others."""
+    def _give_back(self, *, last: bool = False) -> None:
+        """Calls that nobody is going to send are for the others. `last`: what was sent since the last telling is not
+        to look like a stranger's.
+        """
         with self._lock:
-            if self._led or not self._pace.part.lease:
+            if self._led or not (self._pace.part.lease or (last and self.requests)):
                 return
             self._led = True
             self._pace.part.lease = 0
@@ -176,7 +186,7 @@ class Governor:
     def close(self) -> None:
         """Give back what was taken and not used. The governor can be used on."""
         if self.shared is not None:
-            self._give_back()
+            self._give_back(last=True)
             self.shared.close()
 
     def _send(self, now: float) -> int:

@@ -87,6 +87,19 @@ class Leases:
                 self._give_up(error)
                 return None
 
+    def look(self) -> tuple[Common | None, tuple[Member, ...]]:
+        """What all have told, without telling anything: for who only watches. Nothing, when the file cannot be used."""
+        with self._lock:
+            try:
+                connection = self._open()
+                boot = self._clock.time() - self._clock.monotonic()
+                rows = connection.execute("SELECT * FROM members WHERE key = ?", (self._key,)).fetchall()
+                members = tuple(Member(*values) for _, _, theirs, *values in rows if abs(theirs - boot) <= STEP)
+                return self._common(connection, boot), members
+            except (sqlite3.Error, OSError) as error:
+                self._give_up(error)
+                return None, ()
+
     def close(self) -> None:
         """Close the file; the next exchange opens it again."""
         with self._lock:

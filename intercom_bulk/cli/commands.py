@@ -155,6 +155,17 @@ def _doctor(parser: Any) -> None:
     options.add_common(parser)
 
 
+def _serve(parser: Any) -> None:
+    parser.set_defaults(run="intercom_bulk.cli.serving:serve")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="where to listen (127.0.0.1); beyond this machine it takes INTERCOM_BULK_SERVICE_TOKEN")  # fmt: skip
+    parser.add_argument("--port", type=whole, default=8000, metavar="N", help="the port (8000); 0: one that is free")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME",
+                        help="answer to this name too, as a browser shows it; may be repeated")  # fmt: skip
+    parser.add_argument("--https", action="store_true", help="it stands behind a proxy that speaks https")
+    options.add_common(parser)
+
+
 def _sandbox(parser: Any) -> None:
     parser.set_defaults(run="intercom_bulk.cli.rehearsal:sandbox")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its knobs: see `intercom-bulk sandbox --help`")
@@ -179,6 +190,7 @@ COMMANDS = (
     Command("query", "try a search: explain, count, sample", _query),
     Command("runs", "list, show, watch, pause, stop, resume, retry, undo, report ...", _runs),
     Command("mirror", "a local copy: backfill, sync, search, sql, export ...", mirrors.fill),
+    Command("serve", "watch and steer runs in a browser, or over HTTP", _serve),
     Command("doctor", "check token, permissions, limits, clock and records", _doctor),
     Command("sandbox", "a simulated workspace to rehearse on", _sandbox),
     Command("demo", "close 3,000 simulated conversations at the speed limit", _demo),

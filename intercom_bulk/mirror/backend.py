@@ -90,6 +90,14 @@ class Backend(Protocol):
     def is_held(self) -> bool:
         """Whether a sync is writing, in whatever process."""
 
+    def beside(self, *, alone: bool) -> Connection:
+        """A connection that writes the tables of the pipeline, while a sync may be writing the others. `alone`: as the
+        one pipeline of this workspace, until it is closed or its process ends. Raises `RunBusy`.
+        """
+
+    def has_pipeline(self) -> bool:
+        """Whether a pipeline is at work, in whatever process."""
+
 
 def chunks(ids: Iterable[Any], size: int = 400) -> Iterator[list[Any]]:
     """Lists that fit into one statement."""

@@ -85,10 +85,17 @@ class Backfill:
         return self.status(started.run_id)
 
     def start(
-        self, options: RunOptions | None = None, *, parallel_workers: int | None = None, timeout: float = 30.0
+        self,
+        options: RunOptions | None = None,
+        *,
+        parallel_workers: int | None = None,
+        timeout: float = 30.0,
+        name: str | None = None,
     ) -> Run:
-        """Begin in the background. What is there can be asked for at once, and grows."""
-        return self._launch(options, parallel_workers, timeout, parameters={"depth": self._depth.value})
+        """Begin in the background. What is there can be asked for at once, and grows. `name`: the id of the new run,
+        for who has to write it down before it begins.
+        """
+        return self._launch(options, parallel_workers, timeout, parameters={"depth": self._depth.value}, name=name)
 
     def resume(self, run_id: str, options: RunOptions | None = None) -> Run:
         """Go on with a backfill under its own id; one that ended with holes goes on as a run that follows it. Raises
@@ -163,6 +170,7 @@ class Backfill:
         parameters: Mapping[str, Any],
         run_id: str | None = None,
         parent: str | None = None,
+        name: str | None = None,
     ) -> Run:
         self._run = MirrorLaunch(
             workspace=self._workspace_now(),
@@ -176,6 +184,7 @@ class Backfill:
             timeout=timeout,
             run_id=run_id,
             parent=parent,
+            name=name,
         ).start()
         return self._run
 

@@ -76,19 +76,31 @@ class FileBackend:
             ) from error
 
     def write(self) -> Database:
+        return self._held(self._lock_path, "{} is syncing this mirror: wait for it, or stop it.")
+
+    def beside(self, *, alone: bool) -> Database:
+        if alone:
+            return self._held(self._pipeline_path, "{} works on this workspace's pipeline.")
         self._make_folder()
-        hold = self._hold()
+        return Database(self._path, self._migrations, any_thread=True, page_size=PAGE_SIZE)
+
+    def has_pipeline(self) -> bool:
+        return is_held(self._pipeline_path)
+
+    def _held(self, lock: Path, refusal: str) -> Database:
+        self._make_folder()
+        hold = self._hold(lock, refusal)
         try:
             return _Writable(self._path, self._migrations, hold)
         except BaseException:
             hold.release()
             raise
 
-    def _hold(self) -> Hold:
+    def _hold(self, lock: Path, refusal: str) -> Hold:
         try:
-            return Hold.taken(self._lock_path)
+            return Hold.taken(lock)
         except Held as error:
-            raise RunBusy(f"{error} is syncing this mirror: wait for it, or stop it.") from None
+            raise RunBusy(refusal.format(error)) from None
         except OSError as error:
             raise LedgerError(
                 f"The mirror's folder cannot be written ({error.strerror}): set INTERCOM_BULK_HOME."
@@ -100,6 +112,10 @@ class FileBackend:
     @property
     def _lock_path(self) -> Path:
         return self._path.with_suffix(".lock")
+
+    @property
+    def _pipeline_path(self) -> Path:
+        return self._path.with_suffix(".pipeline.lock")
 
     def __repr__(self) -> str:
         return f"FileBackend({self._path.stem!r})"

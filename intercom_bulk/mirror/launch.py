@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from intercom_bulk.settings import Settings
     from intercom_bulk.workspace import Workspace
 
-__all__ = ["Ending", "Given", "MirrorLaunch", "Work", "ended_as", "mirror_of"]
+__all__ = ["Ending", "Given", "MirrorLaunch", "Work", "drawn_id", "ended_as", "mirror_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ class Work:
     booked: Callable[[Sync, Proof | None], None] = lambda *_: None
 
 
+def drawn_id() -> str:
+    """The id of a new run."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
 def mirror_of(settings: Settings, workspace: str) -> MirrorStore:
     """Where the runs of this workspace are kept, its mirror is, too."""
     return open_mirror(settings.home, workspace, url=settings.ledger_url)
@@ -102,7 +107,8 @@ def ended_as(summary: Summary) -> SyncState:
 class MirrorLaunch:
     """One life of a run that is about to begin, or to go on. `question` tells what is asked, given the second that was
     just over by the server's clock; a sync of several lives keeps the first answer. `parameters` are for the record;
-    `sync` there names the sync of an earlier run that this one goes on with. `lag`: seconds by which the search index
+    `sync` there names the sync of an earlier run that this one goes on with. `run_id` is that of a run that goes on,
+    `name` of a new one, for those who have to know it before it begins. `lag`: seconds by which the search index
     may be behind. `on_end` comes last, in the run's own thread.
     """
 
@@ -117,6 +123,7 @@ class MirrorLaunch:
     timeout: float = 30.0
     parent: str | None = None
     run_id: str | None = None
+    name: str | None = None
     lag: int = INDEX_LAG
     on_end: Callable[[], None] = lambda: None
     _earlier: RunRecord | None = None
@@ -129,7 +136,7 @@ class MirrorLaunch:
             raise UsageError("source= and exclude= are for bulk runs: a mirror reads what its range says.")
         self.workspace.governor.adjust(reserve=options.reserve, share=options.share)
         is_new = self.run_id is None
-        run_id = self.run_id = self.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        run_id = self.run_id = self.run_id or self.name or drawn_id()
         return Run(
             run_id,
             lambda: self._open_ledger(is_new=is_new),

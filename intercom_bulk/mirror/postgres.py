@@ -17,6 +17,7 @@ from intercom_bulk.mirror import schema
 from intercom_bulk.mirror.backend import Folded, marks
 from intercom_bulk.mirror.files import checked_workspace
 from intercom_bulk.mirror.packing import packed_text, unpacked_text
+from intercom_bulk.mirror.phase_tables import PHASE_TABLES, phase_views
 from intercom_bulk.runs.postgres.session import Session
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _MIGRATIONS = {
     "conversations, syncs and full text": (schema.TABLES + schema.SYNC_TABLES).format(**_TYPES)
     + _INDEX
     + schema.views(join_names="string_agg(name, ', ')", iso=_ISO),
+    "the pipeline": PHASE_TABLES.format(**_TYPES)
+    + phase_views(iso=_ISO, json="({}::json ->> '{}')", real="double precision"),
 }
 """By name, in order: what was released is never changed, only added to."""
 _MIGRATION_TABLE = """
@@ -87,10 +90,18 @@ class PostgresBackend:
     def write(self) -> PostgresConnection:
         session = self._session(read_only=False)
         try:
-            if session.row("SELECT pg_try_advisory_lock(%s)", (self._lease,)) != (True,):
-                holder = session.row(_HOLDER, (self._lease,))
-                by = holder[0] if holder is not None and holder[0] else "Another process"
-                raise RunBusy(f"{by} is syncing this mirror: wait for it, or stop it.")
+            self._hold(session, self._lease, "{} is syncing this mirror: wait for it, or stop it.")
+            self._migrate(session)
+        except BaseException:
+            session.close()
+            raise
+        return PostgresConnection(session)
+
+    def beside(self, *, alone: bool) -> PostgresConnection:
+        session = self._session(read_only=False)
+        try:
+            if alone:
+                self._hold(session, self._pipeline_lease, "{} works on this workspace's pipeline.")
             self._migrate(session)
         except BaseException:
             session.close()
@@ -98,11 +109,23 @@ class PostgresBackend:
         return PostgresConnection(session)
 
     def is_held(self) -> bool:
+        return self._is_taken(self._lease)
+
+    def has_pipeline(self) -> bool:
+        return self._is_taken(self._pipeline_lease)
+
+    def _is_taken(self, lease: int) -> bool:
         session = self._session(read_only=True)
         try:
-            return session.row(_HELD, (self._lease,)) != (0,)
+            return session.row(_HELD, (lease,)) != (0,)
         finally:
             session.close()
+
+    def _hold(self, session: Session, lease: int, refusal: str) -> None:
+        if session.row("SELECT pg_try_advisory_lock(%s)", (lease,)) != (True,):
+            holder = session.row(_HOLDER, (lease,))
+            by = holder[0] if holder is not None and holder[0] else "Another process"
+            raise RunBusy(refusal.format(by))
 
     def _session(self, *, read_only: bool) -> Session:
         session = Session(self._url, read_only=read_only)
@@ -116,7 +139,11 @@ class PostgresBackend:
     @property
     def _lease(self) -> int:
         """The number of the advisory lock: 64 bits with a sign."""
-        return int.from_bytes(sha256(f"intercom-bulk {self._schema}".encode()).digest()[:8], signed=True)
+        return _number(f"intercom-bulk {self._schema}")
+
+    @property
+    def _pipeline_lease(self) -> int:
+        return _number(f"intercom-bulk pipeline {self._schema}")
 
     def _make(self) -> None:
         session = self._session(read_only=False)
@@ -140,6 +167,10 @@ class PostgresBackend:
 
     def __repr__(self) -> str:
         return f"PostgresBackend({self._schema!r})"
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
 
 
 _HOLDER = """

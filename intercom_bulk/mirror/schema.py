@@ -22,6 +22,8 @@ Times are epoch seconds. Ids are text. Columns that end in `_id` hold what Inter
     proof                 what completed windows and syncs prove: see proofs.py
     search_text           what the full-text index holds of each conversation
 
+What the pipeline keeps beside them: phase_tables.py.
+
 Views: `conversations_flat`, one row per conversation, names joined, times also as ISO 8601 in UTC; `messages`, the
 first message (position 0) and the parts of each conversation. Both leave out what is deleted.
 """
@@ -29,6 +31,8 @@ first message (position 0) and the parts of each conversation. Both leave out wh
 from __future__ import annotations
 
 from enum import StrEnum
+
+from intercom_bulk.mirror.phase_tables import PHASE_TABLES, phase_views
 
 __all__ = [
     "FLAT",
@@ -240,4 +244,7 @@ def views(*, join_names: str, iso: str) -> str:
 def sqlite() -> tuple[str, ...]:
     """The migrations of an SQLite file, in order: what was released is never changed, only added to."""
     tables = (TABLES + SYNC_TABLES).format(**_SQLITE_TYPES)
-    return (tables + SQLITE_INDEX + views(join_names="group_concat(name, ', ')", iso=_SQLITE_ISO),)
+    first = tables + SQLITE_INDEX + views(join_names="group_concat(name, ', ')", iso=_SQLITE_ISO)
+    return first, PHASE_TABLES.format(**_SQLITE_TYPES) + phase_views(
+        iso=_SQLITE_ISO, json="json_extract({}, '$.{}')", real="REAL"
+    )

@@ -97,6 +97,17 @@ class MirrorStore:
         """Raises `RunBusy` while another sync writes, in whatever process."""
         return MirrorWriter(self._backend, lag=lag)
 
+    def writing_beside(self, *, alone: bool) -> Connection:
+        """For the tables of the pipeline, whoever syncs meanwhile. `alone`: as the one pipeline of this workspace;
+        raises `RunBusy` while there is another one, in whatever process.
+        """
+        return self._backend.beside(alone=alone)
+
+    @property
+    def has_pipeline(self) -> bool:
+        """Whether a pipeline is at work, in whatever process."""
+        return self._backend.has_pipeline()
+
     @property
     def is_syncing(self) -> bool:
         """Whether somebody holds the mirror for writing, in whatever process."""

@@ -40,7 +40,9 @@ class Journal:
             return None
         alive_until = min(self._clock.time(), self._record.updated_at + 2 * HEARTBEAT)
         found = self._ledger.recover(self._record.pass_number, alive_until)
-        self._record = replace(self._record, lives=self._record.lives + 1, ended=None, ended_at=None)
+        self._record = replace(
+            self._record, lives=self._record.lives + 1, ended=None, ended_at=None, counts={}, codes={}
+        )
         is_over = self._record.state in _OVER
         self._reading.restore(self._record.pass_number, found.slices, found.known, self._record.total, is_over=is_over)
         return found
@@ -59,7 +61,14 @@ class Journal:
     def end(self, summary: Summary) -> None:
         """The last entry of this life."""
         now = self._clock.time()
-        self._record = replace(self._record, state=summary.state, ended=summary.reason, ended_at=now)
+        self._record = replace(
+            self._record,
+            state=summary.state,
+            ended=summary.reason,
+            ended_at=now,
+            counts={status.value: count for status, count in self._ledger.counts().items()},
+            codes=dict(self._ledger.codes()),
+        )
         self._write()
 
     def _write(self) -> None:

@@ -16,7 +16,7 @@ from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.database import Database
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
 from intercom_bulk.runs.record import RunRecord
-from intercom_bulk.runs.rows import fields_of, outcome_of, row_of, slice_of, step_of, told_of
+from intercom_bulk.runs.rows import ascii_lower, fields_of, outcome_of, row_of, slice_of, step_of, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -128,6 +128,13 @@ class RunLedger(Protocol):
         self, statuses: Sequence[Status], *, below: tuple[float, str] | None = None, limit: int = 500
     ) -> list[Outcome]:
         """Newest first, at most `limit` of them, those before `below` (when, item id): data to go on from."""
+
+    def page(
+        self, *, status: Status | None = None, text: str | None = None, after: str = "", limit: int = 50
+    ) -> list[Outcome]:
+        """At most `limit` items whose id comes after that one, in the order of the ids' bytes: a place that stays where
+        it is while the run goes on. `text`: what id, code or message contain; small and capital a to z are one.
+        """
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""
@@ -310,6 +317,22 @@ class Ledger:
         )
         at, item_id = below or (float("inf"), "")
         return [outcome_of(row) for row in self._database.rows(sql, (json.dumps(list(statuses)), at, item_id, limit))]
+
+    def page(
+        self, *, status: Status | None = None, text: str | None = None, after: str = "", limit: int = 50
+    ) -> list[Outcome]:
+        """At most `limit` items whose id comes after that one, in the order of the ids' bytes: a place that stays where
+        it is while the run goes on. `text`: what id, code or message contain; small and capital a to z are one.
+        """
+        sql, values = f"SELECT {_COLUMNS} FROM item WHERE id > ?", [after, limit]  # noqa: S608  our own names
+        if status is not None:
+            sql, values = f"{sql} AND status = ?", [*values[:-1], status.value, limit]
+        if text:
+            found = (
+                "instr(lower(id), ?) OR instr(lower(coalesce(code, '')), ?) OR instr(lower(coalesce(message, '')), ?)"
+            )
+            sql, values = f"{sql} AND ({found})", [*values[:-1], *[ascii_lower(text)] * 3, limit]
+        return [outcome_of(row) for row in self._database.rows(f"{sql} ORDER BY id LIMIT ?", values)]
 
     def with_before(self, status: Status) -> int:
         """How many items of this status have what they were before on record."""

@@ -24,7 +24,8 @@ class RunRecord:
     run that an undo or a retry works on, or a backfill goes on with. `reason` is the caller's why, `ended` the engine's
     word for why it stood still. `by` is the admin of the token, `workspace` the workspace's id: a run is not resumed
     against another one. `parameters` are what the updater was made with and the search keywords, without the token.
-    `cutoff`: only items created up to then belong to the run.
+    `cutoff`: only items created up to then belong to the run. `counts` and `codes` are the ledger's totals at the end
+    of the last life, so that a list of runs reads no items; they are empty while one lives, and after one that was cut.
     """
 
     run_id: str
@@ -48,6 +49,8 @@ class RunRecord:
     total: int | None = None
     max_items: int | None = None
     lives: int = 1
+    counts: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_resumable(self) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.runs.record import RunRecord
 
-__all__ = ["COLUMNS", "id_cell", "printable", "safe_cell", "write_csv", "write_jsonl", "write_markdown"]
+__all__ = ["COLUMNS", "id_cell", "inbox_of", "printable", "safe_cell", "write_csv", "write_jsonl", "write_markdown"]
 
 COLUMNS = (
     "item_id", "status", "attempts", "at", "code", "message", "request_id", "before", "after", "link", "step",
@@ -52,7 +52,7 @@ def write_csv(
     """
     writer = csv.writer(out)  # CRLF, as RFC 4180 has it: with "\n" alone, a lone CR in a cell would not be quoted
     writer.writerow(COLUMNS)
-    inbox = _inbox(record) if collection == "conversations" else None
+    inbox = inbox_of(record) if collection == "conversations" else None
     writer.writerows(_row(outcome, inbox) for outcome in outcomes)
 
 
@@ -146,7 +146,8 @@ def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def _inbox(record: RunRecord) -> str | None:
+def inbox_of(record: RunRecord) -> str | None:
+    """What a conversation's id is put behind to open it in the inbox; None where the workspace is not known."""
     if record.workspace is None:
         return None
     host = _INBOXES.get(urlsplit(record.base_url or "").hostname or "", "app.intercom.com")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from intercom_bulk.runs.model import Outcome, Slice, Status, StepRecord
@@ -13,12 +14,20 @@ if TYPE_CHECKING:
 
     from intercom_bulk.runs.model import Effect
 
-__all__ = ["fields_of", "outcome_of", "row_of", "slice_of", "step_of", "told_of"]
+__all__ = ["ascii_lower", "fields_of", "outcome_of", "row_of", "slice_of", "step_of", "told_of"]
 
 
 def row_of(outcome: Outcome) -> tuple[object, ...]:
     texts = (outcome.code, outcome.message, outcome.request_id, outcome.detail)
     return (outcome.status, outcome.at, *map(_storable, texts))
+
+
+def ascii_lower(text: str) -> str:
+    """As both databases do it: letters beyond a to z stay as they are."""
+    return text.translate(_SMALL)
+
+
+_SMALL = {ord(capital): capital.lower() for capital in ascii_uppercase}
 
 
 def _storable(text: str | None) -> str | None:

@@ -6,6 +6,7 @@ deleted at any time: it is rebuilt from the files. Pruning a run is deleting its
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
@@ -46,8 +47,11 @@ class RunStore(Protocol):
     def record(self, run_id: str) -> RunRecord:
         """How a run stands; `interrupted` when its process is dead."""
 
-    def records(self) -> Iterator[RunRecord]:
-        """All runs, newest first."""
+    def records(self, *, below: str | None = None) -> Iterator[RunRecord]:
+        """All runs, newest first; those whose id comes before that one. Each is read when it is asked for."""
+
+    def worked_on(self) -> Iterator[RunRecord]:
+        """The runs that a process holds now, in whatever order; a look at each lock, whatever the number of runs."""
 
     def damaged(self) -> Iterator[str]:
         """The runs that are there and cannot be read, which `records` leaves out."""
@@ -133,14 +137,20 @@ class FileStore:
             raise LedgerError(f"{run_id} has no record of its run: it ended before it began; prune it.")
         return record if is_held(self._lock_path(run_id)) else record.seen_dead()
 
-    def records(self) -> Iterator[RunRecord]:
+    def records(self, *, below: str | None = None) -> Iterator[RunRecord]:
         for path in sorted(self._folder.glob("*.db"), reverse=True):
-            if path.stem == "index":
+            if path.stem == "index" or (below is not None and path.stem >= below):
                 continue
             try:
                 yield self.record(path.stem)
             except LedgerError:
                 continue  # damage stays local: one unreadable file does not hide the others
+
+    def worked_on(self) -> Iterator[RunRecord]:
+        for path in self._folder.glob("*.lock"):
+            if path.stem != "index" and is_held(path):
+                with suppress(LedgerError):  # it ended, or began, a moment ago
+                    yield self.record(path.stem)
 
     def damaged(self) -> Iterator[str]:
         for path in sorted(self._folder.glob("*.db"), reverse=True):

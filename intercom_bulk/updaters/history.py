@@ -152,6 +152,10 @@ class Runs:
         """Raises `UsageError` where `undo()` would, before it is asked for; sends nothing."""
         again.check_undo(self._updater_of(self._store.record(run_id)), run_id)
 
+    def updater_of(self, run_id: str) -> IntercomBulkUpdater:
+        """The updater that a run was made with, made again. Raises `UsageError` where that cannot be done."""
+        return self._updater_of(self._store.record(run_id))
+
     def updater_for(self, plan: PlanHeader, *, irreversible: bool = False) -> IntercomBulkUpdater:
         """The updater that a plan was made with, made again. Raises `UsageError` where that cannot be done."""
         accepted = {"irreversible": True} if irreversible else {}

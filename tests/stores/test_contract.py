@@ -465,3 +465,59 @@ def test_a_process_does_not_open_its_own_run_twice(store: RunStore, ledger: RunL
     ledger.close()
     store.open("run").close()
     store.open("run").close()
+
+
+# -- looking
+
+
+def paged(ledger: RunLedger, limit: int, **asked: object) -> list[str]:
+    """All pages, put together."""
+    found: list[str] = []
+    while page := ledger.page(after=found[-1] if found else "", limit=limit, **asked):  # type: ignore[arg-type]
+        found += [outcome.item_id for outcome in page]
+    return found
+
+
+def test_items_come_page_by_page_in_the_order_of_their_ids(ledger: RunLedger) -> None:
+    ids = ["10", "9", "a b", "Zoë", "ä", "_", "A", "z", "😀"]
+    stage(ledger, *ids)
+    settle(ledger, Outcome("9", Status.FAILED, "rejected", "The Tag 50% is gone", 1), Outcome("z", Status.DONE))
+    assert paged(ledger, 2) == paged(ledger, 100) == sorted(ids, key=str.encode)
+    assert paged(ledger, 1, status=Status.STAGED) == sorted({*ids} - {"9", "z"}, key=str.encode)
+    assert ledger.page(status=Status.FAILED) == list(ledger.outcomes(Status.FAILED))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("TAG 50%", ["1"]), ("50_", []), ("rEjected", ["1", "2"]), ("zo", ["Zoë"]), ("ZOË", []), ("oë", ["Zoë"]), ("%", ["1"]),
+     ("'", ["3"]), ("\\", ["3"]), ("nowhere", [])],
+)  # fmt: skip
+def test_text_is_found_in_id_code_and_message_as_it_stands(ledger: RunLedger, text: str, found: list[str]) -> None:
+    stage(ledger, "1", "2", "3", "Zoë")
+    settle(
+        ledger,
+        Outcome("1", Status.FAILED, "rejected", "The Tag 50% is gone"),
+        Outcome("2", Status.FAILED, "rejected"),
+        Outcome("3", Status.FAILED, "other", "it's a \\ here"),
+    )
+    assert [outcome.item_id for outcome in ledger.page(text=text)] == found
+    assert ledger.page(text=text, status=Status.DONE) == []
+
+
+def test_a_page_is_of_its_own_run(store: RunStore, ledger: RunLedger) -> None:
+    with writing(store, "another") as other:
+        stage(ledger, "1", "2")
+        stage(other, "2", "3")
+        assert (paged(ledger, 1), paged(other, 1)) == (["1", "2"], ["2", "3"])
+
+
+def test_runs_are_listed_below_one_and_those_that_are_held_by_themselves(store: RunStore) -> None:
+    for name in ("a", "b", "c"):
+        with writing(store, name):
+            pass
+    assert [one.run_id for one in store.records(below="c")] == ["b", "a"]
+    assert list(store.records(below="a")) == []
+    assert list(store.worked_on()) == []
+    with writing(store, "d"):
+        assert [(one.run_id, one.state) for one in store.worked_on()] == [("d", RunState.RUNNING)]
+    assert list(store.worked_on()) == []

@@ -14,6 +14,7 @@ from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.ledger import Recovered
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
 from intercom_bulk.runs.record import RunRecord
+from intercom_bulk.runs.rows import ascii_lower
 from intercom_bulk.runs.wishes import Wish
 
 if TYPE_CHECKING:
@@ -104,6 +105,15 @@ _SETTLED = """
     FROM intercom_bulk.item
     WHERE run_id = %s AND status = ANY(%s) AND (coalesce(at, 0.0), item_id COLLATE "C") < (%s, %s)
     ORDER BY coalesce(at, 0.0) DESC, item_id COLLATE "C" DESC LIMIT %s
+"""
+_FOUND = """
+    SELECT started_at, item_id, status, code, message, attempts, before, after, request_id, at, detail, step
+    FROM intercom_bulk.item
+    WHERE run_id = %s AND item_id > %s AND (%s::text IS NULL OR status = %s) AND (
+        %s::text IS NULL OR strpos(lower(item_id COLLATE "C"), %s) > 0 OR strpos(lower(code COLLATE "C"), %s) > 0
+        OR strpos(lower(message COLLATE "C"), %s) > 0
+    )
+    ORDER BY item_id LIMIT %s
 """
 _STEP_COLUMNS = "item_id, step, before, after, at, attempts, request_id, code, message"
 _STEPS_OF = f"""
@@ -255,6 +265,15 @@ class PostgresLedger:
         at, item_id = below or (float("inf"), "")
         names = [status.value for status in statuses]
         ((_, rows),) = self._session.run((_SETTLED, (self._run_id, names, at, item_id, limit)))
+        return [_outcome(row) for row in rows]
+
+    def page(
+        self, *, status: Status | None = None, text: str | None = None, after: str = "", limit: int = 50
+    ) -> list[Outcome]:
+        self._flush()
+        chosen, sought = status.value if status is not None else None, ascii_lower(text) if text else None
+        values = (self._run_id, after, chosen, chosen, sought, sought, sought, sought, limit)
+        ((_, rows),) = self._session.run((_FOUND, values))
         return [_outcome(row) for row in rows]
 
     def with_before(self, status: Status) -> int:

@@ -76,6 +76,7 @@ _STANDING = """
     )
     SELECT record, lease IN (SELECT lease FROM held) FROM intercom_bulk.run
 """
+_HELD = f"{_STANDING} WHERE lease IN (SELECT lease FROM held)"  # noqa: S608  our own words
 _LIFE = "SELECT life FROM intercom_bulk.run WHERE run_id = %s"
 _ASK = """
     INSERT INTO intercom_bulk.wish AS old (run_id, life, wish) SELECT run_id, %s, %s FROM intercom_bulk.run
@@ -134,10 +135,17 @@ class PostgresStore:
             raise _unknown(run_id)
         return _seen(*row)
 
-    def records(self) -> Iterator[RunRecord]:
+    def records(self, *, below: str | None = None) -> Iterator[RunRecord]:
         with self._look() as session:
             if _is_made(session):
-                for row in session.stream(f"{_STANDING} ORDER BY run_id DESC"):
+                chosen = f"{_STANDING} WHERE %s::text IS NULL OR run_id < %s ORDER BY run_id DESC"
+                for row in session.stream(chosen, (below, below)):
+                    yield _seen(*row)
+
+    def worked_on(self) -> Iterator[RunRecord]:
+        with self._look() as session:
+            if _is_made(session):
+                for row in session.stream(_HELD):
                     yield _seen(*row)
 
     def damaged(self) -> Iterator[str]:

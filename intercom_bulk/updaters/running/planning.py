@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.running.arguments import Arguments
 
-__all__ = ["CONNECTION", "identity", "plan", "preview", "workspace_id"]
+__all__ = ["CONNECTION", "identity", "plan", "plan_and_preview", "preview", "workspace_id"]
 
 MOST_SENTENCES = 50
 """Sentences that are counted one by one: a hook that names the item in its sentence must not fill memory."""
@@ -190,14 +190,30 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
     """What the run would do; `sample` of its items are kept."""
     if isinstance(sample, bool) or not 0 <= sample <= 10_000:
         raise UsageError(f"sample must be from 0 to 10,000, not {sample}.")
-    watch, shown = _Watch(updater, arguments), list[PreviewItem]()
-    writes = seen = 0
+    watch, shown = _Watch(updater, arguments), _Shown(sample)
     for outcome, sight in watch.changes():
-        writes += sight.writes
-        seen += outcome.after is not None
-        if len(shown) < sample:
-            shown.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
-    counts, writes = watch.counts, math.ceil(writes / watch.max_batch)
+        shown.see(outcome, sight)
+    return _preview(updater, arguments, watch, shown)
+
+
+class _Shown:
+    """What a preview keeps of the items that would be changed: the first of them, and how many writes they all take."""
+
+    def __init__(self, sample: int) -> None:
+        self._sample = sample
+        self.items: list[PreviewItem] = []
+        self.writes = 0
+        self.told = 0
+
+    def see(self, outcome: Outcome, sight: _Sight) -> None:
+        self.writes += sight.writes
+        self.told += outcome.after is not None
+        if len(self.items) < self._sample:
+            self.items.append(PreviewItem(outcome.item_id, outcome.before, outcome.after, sight.name))
+
+
+def _preview(updater: IntercomBulkUpdater, arguments: Arguments, watch: _Watch, shown: _Shown) -> Preview:
+    counts, writes = watch.counts, math.ceil(shown.writes / watch.max_batch)
     reads = watch.reads + 2  # /me, and the sweep that finds nothing new
     budget = updater.workspace.governor.budget()
     return Preview(
@@ -209,12 +225,12 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
         failed=counts.total() - sum(counts[code] for code in _EXPECTED),
         left_out={code: counts[code] for code in _LEFT_OUT if counts[code]},
         reasons=dict(watch.reasons),
-        sample=tuple(shown),
+        sample=tuple(shown.items),
         writes=writes,
         reads=reads,
         seconds=seconds_needed(writes + reads, budget, share=arguments.options.share),
         limit=budget.limit,
-        irreversible=_irreversible(updater) or (_NOT_SEEN if counts["dry_run"] and not seen else None),
+        irreversible=_irreversible(updater) or (_NOT_SEEN if counts["dry_run"] and not shown.told else None),
         side_effects=dict(watch.side_effects),
         failures=dict(watch.failures),
     )
@@ -222,6 +238,13 @@ def preview(updater: IntercomBulkUpdater, arguments: Arguments, sample: int) -> 
 
 def plan(updater: IntercomBulkUpdater, arguments: Arguments, path: Path) -> PlanFile:
     """The items that would be changed, frozen in `path`."""
+    return plan_and_preview(updater, arguments, path, 0)[0]
+
+
+def plan_and_preview(
+    updater: IntercomBulkUpdater, arguments: Arguments, path: Path, sample: int
+) -> tuple[PlanFile, Preview]:
+    """Both, in one walk over the items."""
     if overrides(updater, "search_items") and arguments.options.source is None:
         raise UsageError(
             f"A plan needs to see each item, and search_items() of {type(updater).__name__} yields only ids: there is"
@@ -231,14 +254,15 @@ def plan(updater: IntercomBulkUpdater, arguments: Arguments, path: Path) -> Plan
         if not _survives(value):
             raise UsageError(f"{name}= reaches perform_action(), but a plan cannot hold it: only what JSON has.")
     with PlanWriter(path) as writer:
-        watch = _Watch(updater, arguments)
+        watch, shown = _Watch(updater, arguments), _Shown(sample)
         for outcome, sight in watch.changes():
+            shown.see(outcome, sight)
             before, after = outcome.before, outcome.after
             parts = recorded_parts(sight.parts)
             writer.add(PlanEntry(outcome.item_id, sight.updated_at, before, after, sight.customer_wrote_at, parts))
         if failed := watch.counts["failed"]:
             raise UsageError(f"{failed:,} items cannot be judged, for effect() or should_process() raised: no plan.")
-        return writer.finish(_header(updater, arguments, writer.count))
+        return writer.finish(_header(updater, arguments, writer.count)), _preview(updater, arguments, watch, shown)
 
 
 def identity(updater: IntercomBulkUpdater) -> tuple[str, Mapping[str, Any]]:

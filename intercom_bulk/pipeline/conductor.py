@@ -1,0 +1,193 @@
+"""One life of one run of the pipeline: the fetch, then phase after phase, each a run of its own. It lives in a thread,
+and writes down what it does before and after it does it, so that another life can go on from anywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from intercom_bulk.errors import IntercomBulkError, RunBusy, Stopped, UnknownRun
+from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.launch import drawn_id
+from intercom_bulk.pipeline.attempt import Attempt
+from intercom_bulk.runs.model import RunState
+from intercom_bulk.runs.options import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intercom_bulk.insights.phase import Phase
+    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.pipeline.book import PipelineBook, Told
+    from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.summary import Summary
+    from intercom_bulk.workspace import Workspace
+
+__all__ = ["Conductor"]
+
+LOOK = 0.25
+"""Seconds between looks at whether somebody has asked for the end."""
+PATIENCE = 600.0
+"""Seconds that another sync of the mirror is waited for."""
+GOES_ON = frozenset({RunState.INTERRUPTED, RunState.STOPPED, RunState.PAUSED})
+"""Ledgers that a further life writes on. After a halt, what failed is tried again, by another run."""
+logger = logging.getLogger(__name__)
+
+
+class _Failed(Exception):
+    """This life cannot go on; the text says why."""
+
+
+class Conductor:
+    """Owns what it is given, and closes it at its end: until then nobody else works on a pipeline of this workspace."""
+
+    def __init__(
+        self, workspace: Workspace, store: MirrorStore, book: PipelineBook, told: Told, phases: Sequence[Phase]
+    ) -> None:
+        self._workspace = workspace
+        self._store = store
+        self._book = book
+        self._told = told
+        self._phases = phases
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._live, name=f"intercom-bulk-pipeline-{told.id}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end: what is in flight ends and is stored."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is over, after at most `timeout` seconds."""
+        return self._ended.wait(timeout)
+
+    # -- the life
+
+    def _live(self) -> None:
+        try:
+            status, error = self._outcome()
+            try:
+                self._book.end(self._told, status, at=self._workspace.clock.time(), error=error)
+            except IntercomBulkError:
+                logger.exception("how run %s of the pipeline ended could not be written down", self._told.id)
+        finally:
+            try:
+                self._book.close()
+                self._store.close()
+                self._workspace.close()
+            finally:
+                self._ended.set()
+
+    def _outcome(self) -> tuple[str, str | None]:
+        try:
+            self._fetch()
+            for phase in self._phases:
+                self._work(phase)
+        except Stopped:
+            return "stopped", None
+        except _Failed as error:
+            return "failed", str(error)
+        except IntercomBulkError as error:
+            return "failed", self._workspace.settings.redact(str(error))
+        except Exception as error:  # a bug of ours: the run says so, and can be gone on with
+            logger.exception("run %s of the pipeline failed", self._told.id)
+            return "failed", self._workspace.settings.redact(f"{type(error).__name__}: {error}")
+        return "completed", None
+
+    def _follow(self, run: Run) -> Summary:
+        """To its end, or to that which somebody asks for. Raises what made the run impossible, and `Stopped`."""
+        asked = False
+        while not run.wait(LOOK):
+            if not asked and self._is_asked():
+                asked = True
+                run.stop()
+        summary = run.result()
+        if summary.state is RunState.STOPPED:
+            raise Stopped("the pipeline was asked to stop")
+        return summary
+
+    def _is_asked(self) -> bool:
+        return self._stop.is_set() or self._book.is_asked_to_stop(self._told.id)
+
+    def _check_stop(self) -> None:
+        if self._is_asked():
+            raise Stopped("the pipeline was asked to stop")
+
+    # -- the fetch
+
+    def _fetch(self) -> None:
+        if self._told.stage != "fetch":
+            return
+        since, until = self._told.date_from, self._told.date_to
+        with Backfill(since=since, until=until, settings=self._workspace.settings) as backfill:
+            summary = self._fetched(backfill)
+            if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
+                raise _Failed(f"The fetch halted: {summary.reason}")
+            holes = backfill.status(str(self._told.backfill_run_id)).holes
+        lacks = []
+        if holes:
+            lacks.append(f"{len(holes)} windows could not be fetched ({holes[0]})")
+        if summary.failed:
+            lacks.append(f"{summary.failed:,} conversations could not be fetched whole")
+        if lacks:
+            self._told = replace(
+                self._told, warning=f"{' and '.join(lacks)}: what is there was worked on; another run fetches the rest."
+            )
+        self._told = replace(self._told, stage="process")
+        self._book.save(self._told)
+
+    def _fetched(self, backfill: Backfill) -> Summary:
+        ends = self._workspace.clock.monotonic() + PATIENCE
+        options = RunOptions(reason=f"run {self._told.id} of the pipeline")
+        while True:
+            self._check_stop()
+            try:
+                return self._follow(self._begun(backfill, options))
+            except RunBusy:  # somebody else syncs the mirror, and will soon be done
+                if self._workspace.clock.monotonic() > ends:
+                    raise
+                self._stop.wait(LOOK)
+
+    def _begun(self, backfill: Backfill, options: RunOptions) -> Run:
+        """Under an id that is written down before it begins: a life that dies leaves no backfill that nobody knows."""
+        known = self._told.backfill_run_id
+        if known is not None:
+            try:
+                record = self._workspace.store.record(known)
+            except UnknownRun:
+                return backfill.start(options, name=known)
+            if record.is_resumable:
+                return backfill.resume(known, options)
+        known = drawn_id()
+        self._told = replace(self._told, backfill_run_id=known)
+        self._book.save(self._told)
+        return backfill.start(options, name=known)
+
+    # -- a phase
+
+    def _work(self, phase: Phase) -> None:
+        if self._told.phase(phase.name).state == "done":
+            return
+        self._check_stop()
+        attempt = Attempt(self._workspace, self._store, self._book, self._told, phase)
+        summary = self._follow(attempt.start(self._resumable(self._told.phase(phase.name).run_id)))
+        self._told = attempt.told
+        if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
+            raise _Failed(summary.reason or f"{phase.name} halted: see run {summary.run_id}.")
+        self._told = attempt.finished(summary.failed)
+        self._book.save(self._told)
+
+    def _resumable(self, run_id: str | None) -> str | None:
+        """The run of the ledger that an earlier life began, where it can be gone on with."""
+        if run_id is None:
+            return None
+        try:
+            return run_id if self._workspace.store.record(run_id).state in GOES_ON else None
+        except UnknownRun:
+            return None

@@ -1,0 +1,336 @@
+"""The runs of a home: those that this process works on, with their handles, and all others by their records."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from intercom_bulk.clock import SYSTEM
+from intercom_bulk.errors import IntercomBulkError, UnknownRun, UsageError
+from intercom_bulk.runs.model import RunState, Status
+from intercom_bulk.service.refusals import Conflict, NotThere
+from intercom_bulk.service.views import LIVE, inbox, item_view, run_view
+from intercom_bulk.workspace import run_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.record import RunRecord
+    from intercom_bulk.runs.store import RunStore
+    from intercom_bulk.settings import Settings
+    from intercom_bulk.updaters.base import IntercomBulkUpdater
+    from intercom_bulk.updaters.history import Runs
+
+__all__ = ["RunTable", "Worked", "checked_id"]
+
+HISTORY = 1800
+"""Moments of a run's rate that are kept; at one each two seconds, an hour."""
+STALE = 2.0
+"""Seconds that the totals of a run stand on which another process works: they are counted from its items."""
+FIRST_SIGNS = 0.3
+"""Seconds in which a run that cannot begin says so to whoever started it."""
+REMEMBERED = 200
+"""Runs that are over whose handles are kept."""
+_LONGEST_ID = 100
+
+
+@dataclass(eq=False)
+class Worked:
+    """A run that this process works on. `before`: codes of its earlier lives, `at_start`: their
+    totals; `rates`: (epoch seconds, items/s).
+    """
+
+    run: Run
+    updater: IntercomBulkUpdater | None
+    before: Counter[str] = field(default_factory=Counter)
+    rates: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    error: str | None = None
+    at_start: dict[str, int] = field(default_factory=dict)
+
+    def settled(self) -> Counter[str]:
+        """What this life of the run has settled."""
+        return Counter(self.counts()) - Counter(self.at_start)
+
+    @property
+    def is_over(self) -> bool:
+        return self.run.wait(0)
+
+    def counts(self) -> dict[str, int]:
+        """How many items stand where, by the engine's own count: no item is read for it."""
+        told = self.run.progress()
+        if told is None:
+            return {}
+        staged = max((told.total or 0) - told.settled - told.unknown, 0)
+        pairs = {Status.DONE: told.done, Status.FAILED: told.failed, Status.SKIPPED: told.skipped,
+                 Status.UNKNOWN: told.unknown, Status.STAGED: staged}  # fmt: skip
+        return {status.value: count for status, count in pairs.items()}
+
+    def codes(self) -> dict[str, int]:
+        return dict(self.before + Counter(self.run.summary().codes))
+
+
+class RunTable:
+    """Any thread may ask. Nothing here is done for each item of a run."""
+
+    def __init__(self, settings: Settings, runs: Runs) -> None:
+        self._settings = settings
+        self._runs = runs
+        self._worked: dict[str, Worked] = {}
+        self._totals: dict[str, tuple[object, dict[str, int], dict[str, int]]] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        self._forgotten: Counter[str] = Counter()
+        self._forgotten_refused = 0
+
+    @property
+    def store(self) -> RunStore:
+        return run_store(self._settings.home, self._settings.ledger_url)
+
+    # -- looking
+
+    def page(self, *, after: str | None = None, limit: int = 20) -> dict[str, Any]:
+        """Newest first. `next` is the `after` of the following page, None at the end."""
+        found: list[RunRecord] = []
+        for record in self.store.records(below=checked_id(after) if after else None):
+            found.append(record)
+            if len(found) > limit:
+                break
+        return {
+            "runs": [self.view(record) for record in found[:limit]],
+            "next": found[limit - 1].run_id if len(found) > limit else None,
+        }
+
+    def get(self, run_id: str) -> dict[str, Any]:
+        """One run, with the history of its rate where it is worked on here. Raises `UnknownRun`."""
+        record = self.record(run_id)
+        worked = self._worked.get(record.run_id)
+        rates = [[round(at, 1), round(rate, 2)] for at, rate in list(worked.rates)] if worked is not None else []
+        return {**self.view(record), "rates": rates}
+
+    def record(self, run_id: str) -> RunRecord:
+        """Raises `NotThere`."""
+        try:
+            return self.store.record(checked_id(run_id))
+        except UnknownRun:
+            raise NotThere(f"There is no run {run_id}: GET /api/runs lists them.") from None
+
+    def view(self, record: RunRecord) -> dict[str, Any]:
+        worked = self._worked.get(record.run_id)
+        if worked is not None and not worked.is_over:
+            told = worked.run.progress()
+            counts, codes = worked.counts(), worked.codes()
+            return run_view(record, counts, codes, live=True, here=True, progress=told, error=worked.error)
+        live = record.state in LIVE and not (worked is not None and record.state is RunState.PAUSED)
+        live = live and self._is_live(record)
+        counts, codes = self._counted(record, live=live)
+        error = worked.error if worked is not None else None
+        return run_view(record, counts, codes, live=live, here=False, error=error)
+
+    def _is_live(self, record: RunRecord) -> bool:
+        """A paused run reads the same whether its process lives or not."""
+        if record.state is not RunState.PAUSED:
+            return True
+        return any(one.run_id == record.run_id for one in self.store.worked_on())
+
+    def items(
+        self,
+        run_id: str,
+        *,
+        status: str | None = None,
+        text: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """A page of items in the order of their ids. `next` is the `after` of the following one, None at the end."""
+        chosen = _status(status)
+        for name, said in (("text", text), ("after", after)):
+            _refuse_unstorable(name, said)
+        record = self.record(run_id)
+        ledger = self.store.read(record.run_id)
+        try:
+            found = ledger.page(status=chosen, text=text or None, after=after or "", limit=limit + 1)
+        finally:
+            ledger.close()
+        more, where = len(found) > limit, inbox(record)
+        shown = [item_view(outcome, where) for outcome in found[:limit]]
+        return {"run_id": record.run_id, "items": shown, "next": shown[-1]["id"] if more else None}
+
+    def live(self) -> list[RunRecord]:
+        """The runs that some process works on, newest first."""
+        return sorted(self.store.worked_on(), key=lambda record: record.run_id, reverse=True)
+
+    def worked(self) -> Mapping[str, Worked]:
+        """Those of this process, over or not."""
+        with self._lock:
+            return dict(self._worked)
+
+    def _counted(self, record: RunRecord, *, live: bool) -> tuple[dict[str, int], dict[str, int]]:
+        """Totals: the record's own; else counted from the items, and remembered for as long as they stand."""
+        if record.counts:
+            return dict(record.counts), dict(record.codes)
+        now = SYSTEM.monotonic()
+        stands = (record.updated_at, record.state) if not live else None
+        known = self._totals.get(record.run_id)
+        if known is not None and (known[0] == stands if stands else isinstance(known[0], float) and now < known[0]):
+            return known[1], known[2]
+        ledger = self.store.read(record.run_id)
+        try:
+            counts = {status.value: count for status, count in ledger.counts().items()}
+            codes = ledger.codes()
+        finally:
+            ledger.close()
+        with self._lock:
+            if len(self._totals) > 1000:
+                self._totals.clear()
+            self._totals[record.run_id] = (stands or now + STALE, counts, codes)
+        return counts, codes
+
+    # -- steering
+
+    def work(
+        self,
+        begin: Callable[[], Run],
+        updater: IntercomBulkUpdater | None = None,
+        *,
+        counts: Mapping[str, int] | None = None,
+        codes: Mapping[str, int] | None = None,
+    ) -> dict[str, Any]:
+        """Start a run and keep hold of it; `counts` and `codes` are those of its earlier lives. Raises what makes it
+        impossible, where that shows at once.
+        """
+        if self._closing:
+            raise Conflict("The service is stopping: start the run when it is back.")
+        run = begin()
+        worked = Worked(run, updater, Counter(codes or {}), at_start=dict(counts or {}))
+        with self._lock:
+            if (earlier := self._worked.get(run.run_id)) is not None:
+                self._forget(earlier)
+            self._worked[run.run_id] = worked
+            late = self._closing
+        if late:
+            run.stop()
+        if run.wait(FIRST_SIGNS):
+            self.settle(worked)
+            run.result()
+        return self.get(run.run_id)
+
+    def go_on(self, run_id: str, act: str) -> dict[str, Any]:
+        """Resume or undo a run that is over: `act` names the method of the history."""
+        record = self.record(run_id)
+        self._refuse_live(record, act)
+        counts, codes = self._counted(record, live=False) if act == "resume" else ({}, {})
+        made = self._maker(record)
+        return self.work(lambda: getattr(self._runs, act)(record.run_id, made), made, counts=counts, codes=codes)
+
+    def _maker(self, record: RunRecord) -> IntercomBulkUpdater:
+        return self._runs.updater_of(record.run_id)
+
+    def _refuse_live(self, record: RunRecord, act: str) -> None:
+        worked = self._worked.get(record.run_id)
+        busy = (worked is not None and not worked.is_over) or any(
+            one.run_id == record.run_id for one in self.store.worked_on()
+        )
+        if busy and act == "resume" and record.state in {RunState.PAUSED, RunState.PAUSING}:
+            raise Conflict(f"Run {record.run_id} is paused, and its process lives: unpause it.")
+        if busy:
+            raise Conflict(f"Run {record.run_id} is under way: stop it, or wait for its end, then {act} it.")
+        if act == "resume" and not record.is_resumable:
+            raise Conflict(f"Run {record.run_id} is {record.state.replace('_', ' ')}: there is nothing to go on with.")
+
+    def ask(self, run_id: str, wish: str) -> dict[str, Any]:
+        """`pause`, `unpause` or `stop` a run that is under way, here or in another process."""
+        record = self.record(run_id)
+        worked = self._worked.get(record.run_id)
+        if worked is not None and not worked.is_over:
+            {"pause": worked.run.pause, "unpause": worked.run.resume, "stop": worked.run.stop}[wish]()
+        else:
+            try:
+                getattr(self._runs, wish)(record.run_id)
+            except UsageError as error:
+                raise Conflict(str(error)) from None
+        return {"run_id": record.run_id, "asked": wish}
+
+    # -- the end of runs
+
+    def tend(self) -> None:
+        """Look after the runs that ended since: their errors are kept, their connections closed."""
+        over = [(run_id, worked) for run_id, worked in self.worked().items() if worked.is_over]
+        for _, worked in over:
+            self.settle(worked)
+        for run_id, worked in over[:-REMEMBERED]:
+            with self._lock:
+                if self._worked.get(run_id) is worked:
+                    self._forget(worked)
+                    del self._worked[run_id]
+
+    def _forget(self, worked: Worked) -> None:
+        """Its part of the totals stays. Called under the lock."""
+        self._forgotten += worked.settled()
+        self._forgotten_refused += worked.run.summary().rate_limited
+
+    def settle(self, worked: Worked) -> None:
+        with self._lock:
+            updater, worked.updater = worked.updater, None
+        if updater is None:
+            return
+        try:
+            worked.run.result()
+        except (IntercomBulkError, OSError) as error:
+            worked.error = str(error)
+        finally:
+            updater.workspace.close()
+
+    def settled(self) -> Counter[str]:
+        """Items that runs of this process have settled since it began, by outcome."""
+        with self._lock:
+            told = Counter(self._forgotten)
+        for worked in self.worked().values():
+            told += worked.settled()
+        return told
+
+    def refused(self) -> int:
+        """429s that runs of this process have met since it began."""
+        with self._lock:
+            told = self._forgotten_refused
+        return told + sum(worked.run.summary().rate_limited for worked in self.worked().values())
+
+    def stopping(self) -> None:
+        """Ask every run of this process to end, resumable, and start no other."""
+        with self._lock:
+            self._closing = True
+        for worked in self.worked().values():
+            worked.run.stop()
+
+    def close(self, patience: float | None = None) -> None:
+        """Stop every run of this process; what is in flight ends and is recorded."""
+        self.stopping()
+        for worked in self.worked().values():
+            worked.run.wait(patience)
+            if worked.is_over:
+                self.settle(worked)
+
+
+def checked_id(run_id: str) -> str:
+    """The id of a run as it may be one: it becomes part of a file's name. Raises `NotThere`."""
+    is_word = all(c.isascii() and (c.isalnum() or c in "-_") for c in run_id)
+    if not 0 < len(run_id) <= _LONGEST_ID or not is_word or run_id == "index":  # a file of that name lists the others
+        raise NotThere("There is no run of this id: GET /api/runs lists them.")
+    return run_id
+
+
+def _status(word: str | None) -> Status | None:
+    if not word:
+        return None
+    try:
+        return Status(word)
+    except ValueError:
+        raise UsageError(f"status must be one of {', '.join(Status)}, not {word[:40]!r}.") from None
+
+
+def _refuse_unstorable(name: str, said: str | None) -> None:
+    """What no id and no message can hold; PostgreSQL would not even take the question."""
+    if said is not None and ("\0" in said or any("\ud800" <= c <= "\udfff" for c in said)):
+        raise UsageError(f"{name} holds a character that no text has (NUL, or half of a pair): leave it out.")
