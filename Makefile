@@ -50,9 +50,11 @@ docs: $(STAMP)dev  ## build the documentation into site/
 bench: $(STAMP)bench  ## measure against the original way and others (up to 30 minutes)
 	$(BIN)/python -m bench
 
-crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 50 times (up to 35 minutes)
+crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 50 times, the pipeline 32 (40 minutes)
 	$(BIN)/python -m tests.crash --kills 200
 	$(BIN)/python -m tests.crash.backfill --kills 50
+	$(BIN)/python -m tests.crash.pipeline --kills 20
+	$(BIN)/python -m tests.crash.pipeline --kills 12 --builtin
 
 soak: $(STAMP)dev  ## generate all examples of the property tests, of which `make test` takes some (up to 30 minutes)
 	LONG_PROOFS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1200 tests/query

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import backfill, contest, load, mirror, overhead, pace, processes, syncing
+from bench import backfill, contest, load, mirror, overhead, pace, pipeline, processes, syncing
 from bench.report import Figure, Section, broken, machine, settled, table, verdict, write
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ BENCHES: Sequence[_Bench] = (
     _Bench("mirror-read", 180, mirror.read),
     _Bench("mirror-sync", 150, syncing.changed),
     _Bench("mirror-turmoil", 90, syncing.turmoil),
+    _Bench("pipeline", 420, pipeline.run),
     _Bench("backfill-rows", 190, backfill.rows),
     _Bench("backfill-threads", 50, backfill.threads),
     _Bench("overhead-plain", 120, overhead.plain),

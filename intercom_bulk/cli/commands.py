@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.cli import mirrors, options
+from intercom_bulk.cli import mirrors, options, pipelines
 from intercom_bulk.cli.values import positive, whole
 from intercom_bulk.operations import RESOURCES
 
@@ -191,6 +191,7 @@ COMMANDS = (
     Command("runs", "list, show, watch, pause, stop, resume, retry, undo, report ...", _runs),
     Command("mirror", "a local copy: backfill, sync, search, sql, export ...", mirrors.fill),
     Command("serve", "watch and steer runs in a browser, or over HTTP", _serve),
+    Command("pipeline", "work conversations out: run, status, resume, themes, stories ...", pipelines.fill),
     Command("doctor", "check token, permissions, limits, clock and records", _doctor),
     Command("sandbox", "a simulated workspace to rehearse on", _sandbox),
     Command("demo", "close 3,000 simulated conversations at the speed limit", _demo),

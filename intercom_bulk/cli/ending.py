@@ -13,6 +13,8 @@ from intercom_bulk.cli.screen import Screen, printable
 from intercom_bulk.errors import (
     ApiError,
     IntercomBulkError,
+    NoResumableRun,
+    PipelineBusy,
     QueryError,
     RunBusy,
     SettingsError,
@@ -49,6 +51,8 @@ _HINTS: tuple[tuple[type[Exception], str], ...] = (
     (SettingsError, "To look around without a token: intercom-bulk demo"),
     (QueryError, "To try a search: intercom-bulk query explain TEXT"),
     (UnknownRun, "To see which runs there are: intercom-bulk runs list"),
+    (PipelineBusy, "To see how it stands: intercom-bulk pipeline status"),
+    (NoResumableRun, "To see which runs there are: intercom-bulk pipeline history"),
     (RunBusy, "To follow or end it from here: intercom-bulk runs watch RUN, or stop RUN"),
     (Unauthorized, "To see what the token may do: intercom-bulk doctor"),
 )

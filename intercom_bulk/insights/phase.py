@@ -117,7 +117,7 @@ class Phase(ABC):
     requests_per_minute: int | None = None
 
     def items(self, corpus: Corpus) -> Iterable[Document]:
-        """What is to be worked on: the conversations of the range, unless a phase has other things (one item a theme)."""
+        """What is to be worked on: the conversations of the range, unless a phase has others (one item a theme)."""
         return corpus.documents()
 
     def fit(self, corpus: Corpus) -> bytes | None:  # noqa: ARG002  # for subclasses

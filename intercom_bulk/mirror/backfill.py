@@ -62,18 +62,22 @@ class Backfill:
         depth: Depth | str = Depth.THREAD,
         zone: tzinfo = UTC,
         settings: Settings | None = None,
+        workspace: Workspace | None = None,
         access_token: str | None = None,
         region: str | None = None,
         base_url: str | None = None,
     ) -> None:
-        """Raises `UsageError` for a range that is none."""
+        """`workspace`: to ask with, and left open. Raises `UsageError` for a range that is none."""
+        if workspace is not None:
+            settings = workspace.settings
         self._settings = settings or Settings.build(access_token=access_token, region=region, base_url=base_url)
         self._range = _checked_range(days, since, until, period, zone)
         if depth not in set(Depth):
             raise UsageError(f"depth must be 'thread' or 'row', not {depth!r}.")
         self._depth = Depth(depth)
         self._lock = threading.Lock()
-        self._workspace: Workspace | None = None
+        self._workspace = workspace
+        self._is_lent = workspace is not None
         self._run: Run | None = None
 
     def run(
@@ -143,7 +147,7 @@ class Backfill:
         """Close the connections. A backfill under way is not waited for: `stop()` it first."""
         with self._lock:
             workspace, self._workspace = self._workspace, None
-        if workspace is not None:
+        if workspace is not None and not self._is_lent:
             workspace.close()
 
     def __enter__(self) -> Self:

@@ -14,8 +14,8 @@ are a supported interface, as the mirror's own are. Who syncs does not write the
       progress              JSON: of each phase its state, its run in the ledger, and what it counted
       stop_wanted           somebody has asked this life of the run to end
 
-Views: `pipeline_runs`, for people; `classifications`, `facets`, `themes` and `stories`, the results as columns. They
-leave out what is deleted.
+Views: `pipeline_runs`, for people; `classifications`, `facets`, `conversation_themes`, `themes` (one row each) and
+`stories`, the results as columns. They leave out what is deleted.
 """
 
 from __future__ import annotations
@@ -61,30 +61,47 @@ FROM pipeline_run AS r LEFT JOIN sync AS s ON s.id = r.backfill_run_id;
 """  # noqa: S608  constants
 
 
-_FLAT = """
+_RESULTS = """
 CREATE VIEW {view} AS SELECT r.item_id AS {item}, {columns}, r.phase_version, r.run_id
-FROM phase_result AS r{join} WHERE r.phase = '{phase}';
+FROM phase_result AS r{join} WHERE r.phase = '{phase}'{where};
 """
-_OF_A_CONVERSATION = " JOIN conversation AS c ON c.id = r.item_id AND c.deleted_at IS NULL"
+_THEMES = """
+CREATE VIEW themes AS SELECT t.theme_id, max(t.name) AS name, count(*) AS conversations,
+    min(c.created_at) AS first_at, max(c.created_at) AS last_at
+FROM conversation_themes AS t JOIN conversation AS c ON c.id = t.conversation_id GROUP BY t.theme_id;
+"""
+_ALIVE = " JOIN conversation AS c ON c.id = r.item_id AND c.deleted_at IS NULL"
 
 
-def phase_views(*, iso: str, json: str, real: str) -> str:
-    """`iso` is how a second becomes ISO 8601 text, `json` how a key is taken out of a column of JSON, `real` the type
-    of a number.
+def phase_views(*, iso: str, json: str, integer: str, real: str) -> str:
+    """`iso` is how a second becomes ISO 8601 text, `json` how a key is taken out of a column of JSON; the others are
+    the types of numbers.
     """
     times = {name: iso.format(f"r.{name}") for name in ("date_from", "date_to", "started_at", "ended_at")}
 
-    def flat(view: str, phase: str, item: str, texts: str, numbers: str = "", join: str = _OF_A_CONVERSATION) -> str:
-        taken = [f"{json.format('r.result', key)} AS {key}" for key in texts.split()]
-        taken += [f"CAST({json.format('r.result', key)} AS {real}) AS {key}" for key in numbers.split()]
-        return _FLAT.format(view=view, phase=phase, item=item, columns=", ".join(taken), join=join)
+    def taken(key: str, name: str | None = None, kind: str | None = None) -> str:
+        value = json.format("r.result", key)
+        return f"{value if kind is None else f'CAST({value} AS {kind})'} AS {name or key}"
 
+    def view(name: str, phase: str, *columns: str, item: str = "conversation_id", where: str = "") -> str:
+        join = _ALIVE if item == "conversation_id" else ""
+        return _RESULTS.format(view=name, phase=phase, item=item, columns=", ".join(columns), join=join, where=where)
+
+    facets = ("product_area", "contact_reason", "urgency", "language", "sentiment")
     return (
         _RUNS.format(**times)
-        + flat("classifications", "classification", "conversation_id", "label", "confidence")
-        + flat(
-            "facets", "facet_extraction", "conversation_id", "product_area sentiment urgency contact_reason language"
+        + view(
+            "classifications", "classification", taken("label"), taken("confidence", kind=real), taken("by", "said_by")
         )
-        + flat("themes", "theme_extraction", "conversation_id", "theme")
-        + flat("stories", "story_creation", "theme_id", "title", join="")
-    )
+        + view("facets", "facet_extraction", *map(taken, facets), taken("sentiment_score", kind=real))
+        + view(
+            "conversation_themes", "theme_extraction", taken("theme", "theme_id"), taken("name"),
+            taken("score", kind=real), where=f" AND {json.format('r.result', 'theme')} IS NOT NULL",
+        )
+        + _THEMES
+        + view(
+            "stories", "story_creation", taken("title"), taken("size", "conversations", integer),
+            taken("first_at", kind=integer), taken("last_at", kind=integer), taken("markdown"), "r.result AS story",
+            item="theme_id",
+        )
+    )  # fmt: skip

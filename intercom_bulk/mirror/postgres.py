@@ -42,7 +42,7 @@ _MIGRATIONS = {
     + _INDEX
     + schema.views(join_names="string_agg(name, ', ')", iso=_ISO),
     "the pipeline": PHASE_TABLES.format(**_TYPES)
-    + phase_views(iso=_ISO, json="({}::json ->> '{}')", real="double precision"),
+    + phase_views(iso=_ISO, json="({}::json ->> '{}')", integer="bigint", real="double precision"),
 }
 """By name, in order: what was released is never changed, only added to."""
 _MIGRATION_TABLE = """

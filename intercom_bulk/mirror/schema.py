@@ -246,5 +246,5 @@ def sqlite() -> tuple[str, ...]:
     tables = (TABLES + SYNC_TABLES).format(**_SQLITE_TYPES)
     first = tables + SQLITE_INDEX + views(join_names="group_concat(name, ', ')", iso=_SQLITE_ISO)
     return first, PHASE_TABLES.format(**_SQLITE_TYPES) + phase_views(
-        iso=_SQLITE_ISO, json="json_extract({}, '$.{}')", real="REAL"
+        iso=_SQLITE_ISO, json="json_extract({}, '$.{}')", integer="INTEGER", real="REAL"
     )

@@ -132,6 +132,7 @@ class Attempt:
             options=RunOptions(canary=0, tries=TRIES + lives),
             batch_size=phase.batch_size * (1 if governor is None else MOST_AT_ONCE),
             settle_set=0.0,
+            guarded=False,
             redact=self._workspace.settings.redact,
         )
 

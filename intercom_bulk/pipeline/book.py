@@ -172,9 +172,7 @@ class PipelineBook:
             (last,) = self._on.row("SELECT coalesce(max(id), 0) FROM pipeline_run") or (0,)
             begun = replace(told, id=int(last) + 1)
             self._on.execute(
-                "INSERT INTO pipeline_run (id, status, date_from, date_to, days, auto_create_stories, phases,"
-                " current_phase, stage, checkpoint, backfill_run_id, progress, stop_wanted, lives, error, warning,"
-                f" started_at, resumed_at, ended_at) VALUES ({marks(19)})",  # noqa: S608  marks alone
+                _INSERT,
                 (
                     begun.id, begun.status, begun.date_from, begun.date_to, begun.days, begun.auto_create_stories,
                     json.dumps(begun.phases), begun.current_phase, begun.stage, "{}", begun.backfill_run_id, "{}",
@@ -280,6 +278,11 @@ class PipelineBook:
             self._on.close()
 
 
+_NEW = (
+    "id, status, date_from, date_to, days, auto_create_stories, phases, current_phase, stage, checkpoint,"
+    " backfill_run_id, progress, stop_wanted, lives, error, warning, started_at, resumed_at, ended_at"
+)
+_INSERT = f"INSERT INTO pipeline_run ({_NEW}) VALUES ({marks(_NEW.count(',') + 1)})"  # noqa: S608  constants
 _UPSERT = """
     INSERT INTO phase_result (phase, item_id, input_version, phase_version, digest, result, vector, run_id, stored_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

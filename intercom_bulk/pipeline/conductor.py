@@ -6,27 +6,32 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from intercom_bulk.errors import IntercomBulkError, RunBusy, Stopped, UnknownRun
+from intercom_bulk.errors import IntercomBulkError, LedgerError, RunBusy, Stopped, UnknownRun
 from intercom_bulk.mirror.backfill import Backfill
 from intercom_bulk.mirror.launch import drawn_id
 from intercom_bulk.pipeline.attempt import Attempt
+from intercom_bulk.pipeline.deletions import mark_deleted
 from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from intercom_bulk.insights.phase import Phase
     from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.pipeline.book import PipelineBook, Told
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.runs.summary import Summary
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["Conductor"]
+
+T = TypeVar("T")
 
 LOOK = 0.25
 """Seconds between looks at whether somebody has asked for the end."""
@@ -125,12 +130,14 @@ class Conductor:
         if self._told.stage != "fetch":
             return
         since, until = self._told.date_from, self._told.date_to
-        with Backfill(since=since, until=until, settings=self._workspace.settings) as backfill:
-            summary = self._fetched(backfill)
+        with Backfill(since=since, until=until, workspace=self._workspace) as backfill:
+            summary = self._when_free(lambda: self._follow(self._begun(backfill)))
             if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
                 raise _Failed(f"The fetch halted: {summary.reason}")
             holes = backfill.status(str(self._told.backfill_run_id)).holes
         lacks = []
+        if self._when_free(lambda: mark_deleted(self._workspace, self._store, self._check_stop)) is not None:
+            lacks.append("what was deleted could not be listed")
         if holes:
             lacks.append(f"{len(holes)} windows could not be fetched ({holes[0]})")
         if summary.failed:
@@ -142,28 +149,27 @@ class Conductor:
         self._told = replace(self._told, stage="process")
         self._book.save(self._told)
 
-    def _fetched(self, backfill: Backfill) -> Summary:
+    def _when_free(self, work: Callable[[], T]) -> T:
+        """As soon as nobody else writes to the mirror: other syncs are soon done."""
         ends = self._workspace.clock.monotonic() + PATIENCE
-        options = RunOptions(reason=f"run {self._told.id} of the pipeline")
         while True:
             self._check_stop()
-            try:
-                return self._follow(self._begun(backfill, options))
-            except RunBusy:  # somebody else syncs the mirror, and will soon be done
-                if self._workspace.clock.monotonic() > ends:
-                    raise
-                self._stop.wait(LOOK)
+            is_late = self._workspace.clock.monotonic() > ends
+            if is_late or not self._store.is_syncing:
+                try:
+                    return work()
+                except RunBusy:
+                    if is_late:
+                        raise
+            self._stop.wait(LOOK)
 
-    def _begun(self, backfill: Backfill, options: RunOptions) -> Run:
+    def _begun(self, backfill: Backfill) -> Run:
         """Under an id that is written down before it begins: a life that dies leaves no backfill that nobody knows."""
+        options = RunOptions(reason=f"run {self._told.id} of the pipeline")
         known = self._told.backfill_run_id
-        if known is not None:
-            try:
-                record = self._workspace.store.record(known)
-            except UnknownRun:
-                return backfill.start(options, name=known)
-            if record.is_resumable:
-                return backfill.resume(known, options)
+        record = self._record(known)
+        if known is not None and record is not None and record.is_resumable:
+            return backfill.resume(known, options)
         known = drawn_id()
         self._told = replace(self._told, backfill_run_id=known)
         self._book.save(self._told)
@@ -176,8 +182,10 @@ class Conductor:
             return
         self._check_stop()
         attempt = Attempt(self._workspace, self._store, self._book, self._told, phase)
-        summary = self._follow(attempt.start(self._resumable(self._told.phase(phase.name).run_id)))
-        self._told = attempt.told
+        try:
+            summary = self._follow(attempt.start(self._resumable(self._told.phase(phase.name).run_id)))
+        finally:
+            self._told = attempt.told
         if summary.state not in {RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS}:
             raise _Failed(summary.reason or f"{phase.name} halted: see run {summary.run_id}.")
         self._told = attempt.finished(summary.failed)
@@ -185,9 +193,18 @@ class Conductor:
 
     def _resumable(self, run_id: str | None) -> str | None:
         """The run of the ledger that an earlier life began, where it can be gone on with."""
+        record = self._record(run_id)
+        return run_id if record is not None and record.state in GOES_ON else None
+
+    def _record(self, run_id: str | None) -> RunRecord | None:
+        """None for a run that died before it was one: of which there is nothing, or a file without a record."""
         if run_id is None:
             return None
         try:
-            return run_id if self._workspace.store.record(run_id).state in GOES_ON else None
+            return self._workspace.store.record(run_id)
         except UnknownRun:
+            return None
+        except LedgerError:
+            with suppress(LedgerError):
+                self._workspace.store.delete(run_id)
             return None

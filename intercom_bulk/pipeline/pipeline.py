@@ -187,7 +187,12 @@ class Pipeline:
 
     def _launch(self, begin: Callable[[Workspace, PipelineBook], Told], phases: Sequence[Phase] | None) -> PipelineRun:
         """Hold the workspace's pipeline, write the run down, and let it live."""
-        store, workspace = self._open(), Workspace(self._settings)
+        workspace = Workspace(self._settings)
+        try:
+            store = self._open(workspace)
+        except BaseException:
+            workspace.close()
+            raise
         try:
             book = self._held(store)
             try:
@@ -218,7 +223,7 @@ class Pipeline:
     def _phases(self) -> tuple[Phase, ...]:
         if self._given is not None:
             return self._given
-        from intercom_bulk.insights import builtin_phases
+        from intercom_bulk.insights.builtin import builtin_phases
 
         return _checked(builtin_phases())
 
@@ -239,10 +244,11 @@ class Pipeline:
             raise _unknown(run_id)
         return found[0]
 
-    def _open(self) -> MirrorStore:
+    def _open(self, workspace: Workspace | None = None) -> MirrorStore:
+        """The mirror. Whose it is takes a request the first time, of `workspace` where there is one."""
         with self._lock:
             if self._workspace_id is None:
-                self._workspace_id = whose(self._settings).workspace
+                self._workspace_id = whose(self._settings, workspace).workspace
             return mirror_of(self._settings, self._workspace_id)
 
     @property

@@ -173,7 +173,7 @@ class Results:
             outcome = replace(outcome, before=effect.before, after=effect.after)
         self._ledger.settle([outcome])
         self._tally.count(outcome)
-        reason = self._guard.observe(outcome) if outcome.attempts else None
+        reason = self._guard.observe(outcome) if outcome.attempts and self._plan.guarded else None
         self._ready.append(outcome if walk is None else replace(outcome, attempts=walk.attempts_in_all(outcome)))
         if reason is not None:
             self._halt(reason)

@@ -82,11 +82,12 @@ class Action(Protocol):
 class Plan:
     """A run, ready to be executed. `workers` None: as many requests in flight as the rate needs.
 
-    `facts` are fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the
-    gate's requests and 429s) are those of its very first request, which may be earlier than the engine's start.
-    `abort` ends every request under way at once. `redact` takes secrets out of text that is recorded. `on_end` hears
-    the totals once, when nothing is in flight any more and before the record of the run says how it ended: what it
-    raises as a `LedgerError` halts the run.
+    `guarded`: failures that look alike halt the run; not where they harm nobody, and the others are wanted. `facts` are
+    fields of the run's record that were learned on the way. `began` (monotonic seconds) and `counted` (the gate's
+    requests and 429s) are those of its very first request, which may be earlier than the engine's start. `abort` ends
+    every request under way at once. `redact` takes secrets out of text that is recorded. `on_end` hears the totals
+    once, when nothing is in flight any more and before the record of the run says how it ended: what it raises as a
+    `LedgerError` halts the run.
     """
 
     run_id: str
@@ -102,6 +103,7 @@ class Plan:
     settle_set: float = 5.0
     settle_append: float = 60.0
     dry_run: bool = False
+    guarded: bool = True
     facts: Mapping[str, Any] = field(default_factory=dict)
     began: float | None = None
     counted: tuple[int, int] | None = None

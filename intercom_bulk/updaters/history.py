@@ -215,6 +215,12 @@ class Runs:
 
     def _updater_of(self, record: RunRecord) -> IntercomBulkUpdater:
         """The updater as it was made, from the record's parameters. Raises `UsageError` where that cannot be done."""
+        if record.kind == "phase":
+            number = record.parameters.get("pipeline")
+            raise UsageError(
+                f"Run {record.run_id} is a phase of run {number} of the pipeline: go on with that one, by"
+                f" Pipeline().resume({number})."
+            )
         if record.kind in _OF_THE_MIRROR:
             raise UsageError(f"Run {record.run_id} is a {record.kind} of the mirror: {_OF_THE_MIRROR[record.kind]}")
         name = str(record.parameters.get("updater") or "")

@@ -61,8 +61,8 @@ def migrated(diff: str) -> str:
 
 
 SNIPPETS = list(snippets())
-APART = {"docs/cookbook.md", "docs/mirror.md"}
-"""Their blocks have pages of tests of their own: see test_cookbook and test_mirror_page."""
+APART = {"docs/cookbook.md", "docs/mirror.md", "docs/pipeline.md"}
+"""Their blocks have pages of tests of their own: see test_cookbook, test_mirror_page, test_pipeline_page."""
 ALONE = [s for s in SNIPPETS if s.document not in APART | {WALK}]
 PROGRAMS = [s for s in ALONE if s.language in {"python", "diff"} and "def test_" not in s.text]
 TESTS = [s for s in SNIPPETS if s.language == "python" and "def test_" in s.text]

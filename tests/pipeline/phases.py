@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.insights.phase import Corpus, Result
 
-__all__ = ["Counting", "Grouping", "Telling", "Wording"]
+__all__ = ["Counting", "Grouping", "Telling", "Wording", "noted"]
 
 
 class Counting(Phase):
@@ -96,6 +96,19 @@ class Telling(Counting):
         super().__init__(**more)
         self._lock = threading.Lock()
         self.flying = self.most = 0
+
+
+def noted(phase: Phase, log: Path, before: Callable[[Sequence[Document]], None]) -> Phase:
+    """The same phase, which also writes down what it is given."""
+    process = phase.process
+
+    def processed(batch: Sequence[Document]) -> Sequence[Result | Exception]:
+        before(batch)
+        _note(log, phase.name, batch)
+        return process(batch)
+
+    phase.process = processed  # type: ignore[method-assign]
+    return phase
 
 
 def _note(log: Path | None, phase: str, batch: Sequence[Document]) -> None:
