@@ -29,8 +29,8 @@ class PipelineStatus:
 
     `status` is running, stopping, stopped, failed, interrupted or completed. `current_phase` is one of `phases`; the
     fetch belongs to the first of them, with `stage` "fetch" (then "process"). `conversations_fetched` were listed by
-    the search, `conversations_stored` of the range are in the mirror, `conversations_classified` have a result of the
-    phase classification. `checkpoint` is what is stored, {} before anything is. `date_from` and `date_to` are the range
+    the search, `conversations_stored` are in the mirror with all that was said, `conversations_classified` have a
+    result of the phase classification. `checkpoint` is what is stored, {} before anything is. `date_from` and `date_to` are the range
     of creation, from and before; `days` its length. `phases`: of each its state (pending, running, done), done, total,
     unchanged, failed, seconds, and its run. `eta` is the seconds to the end of what is under way. `error` is why it
     ended; `warning` what is missing all the same.
@@ -100,7 +100,7 @@ def status_from(told: Told, store: MirrorStore, runs: RunStore) -> PipelineStatu
         current_phase=told.current_phase,
         stage=told.stage,
         conversations_fetched=fetch.conversations_fetched if fetch is not None else 0,
-        conversations_stored=fetch.conversations_stored if fetch is not None else 0,
+        conversations_stored=fetch.conversations_stored - fetch.threads_missing if fetch is not None else 0,
         conversations_classified=told.phase(CLASSIFICATION).done,
         themes=_count(store, told, THEMES),
         stories=told.phase(STORIES).done,

@@ -68,7 +68,10 @@ class SandboxProcess:
         """Start the process, and return once it answers."""
         command = [sys.executable, "-m", "intercom_bulk.sandbox", "--json", *_arguments(self.options)]
         self._process = subprocess.Popen(  # noqa: S603
-            command, stdout=subprocess.PIPE, text=True, process_group=0  # Ctrl-C is for who started it, who stops it last
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,  # Ctrl-C is for who started it, who stops it last
         )
         assert self._process.stdout is not None  # noqa: S101
         line = self._process.stdout.readline()
