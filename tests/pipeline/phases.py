@@ -35,10 +35,10 @@ class Counting(Phase):
         return None
 
     def process(self, batch: Sequence[Document]) -> Sequence[Result | Exception]:
+        _note(self._log, self.name, batch)  # first: who dies in the midst of it has begun it
         if self._before is not None:
             self._before(batch)
         self.seen += [one.id for one in batch]
-        _note(self._log, self.name, batch)
         return [self.answer(one) for one in batch]
 
     def answer(self, document: Document) -> Result | Exception:
@@ -103,8 +103,8 @@ def noted(phase: Phase, log: Path, before: Callable[[Sequence[Document]], None])
     process = phase.process
 
     def processed(batch: Sequence[Document]) -> Sequence[Result | Exception]:
-        before(batch)
         _note(log, phase.name, batch)
+        before(batch)
         return process(batch)
 
     phase.process = processed  # type: ignore[method-assign]
