@@ -67,12 +67,8 @@ class SandboxProcess:
     def start(self) -> Self:
         """Start the process, and return once it answers."""
         command = [sys.executable, "-m", "intercom_bulk.sandbox", "--json", *_arguments(self.options)]
-        self._process = subprocess.Popen(  # noqa: S603
-            command,
-            stdout=subprocess.PIPE,
-            text=True,
-            process_group=0,  # Ctrl-C is for who started it, who stops it last
-        )
+        # A group of its own: Ctrl-C is for whoever started it, and they may need it until they are done.
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)  # noqa: S603
         assert self._process.stdout is not None  # noqa: S101
         line = self._process.stdout.readline()
         if not line:
