@@ -157,8 +157,8 @@ def _doctor(parser: Any) -> None:
 
 def _serve(parser: Any) -> None:
     parser.set_defaults(run="intercom_bulk.cli.serving:serve")
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
-                        help="where to listen (127.0.0.1); beyond this machine it takes INTERCOM_BULK_SERVICE_TOKEN")  # fmt: skip
+    where = "where to listen (127.0.0.1); beyond this machine it takes INTERCOM_BULK_SERVICE_TOKEN"
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=where)
     parser.add_argument("--port", type=whole, default=8000, metavar="N", help="the port (8000); 0: one that is free")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME",
                         help="answer to this name too, as a browser shows it; may be repeated")  # fmt: skip

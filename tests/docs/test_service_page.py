@@ -24,10 +24,9 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
     with Sandbox(conversations=40, contacts=10, latency_ms=1) as sandbox, serving(sandbox, tmp_path / "home") as live:
         here = script.replace("localhost:8000", f"localhost:{live.service.port}")
         path = os.pathsep.join((os.path.dirname(sys.executable), os.defpath))  # noqa: PTH120
-        told = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", here], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-            env={"PATH": path, "INTERCOM_BULK_SERVICE_TOKEN": TOKEN},
-        )  # fmt: skip
+        env = {"PATH": path, "INTERCOM_BULK_SERVICE_TOKEN": TOKEN}
+        shell = ["bash", "-euo", "pipefail", "-c", here]
+        told = subprocess.run(shell, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert told.returncode == 0, (told.stdout[-2000:], told.stderr[-2000:])
         runs = live.get("/api/runs")["runs"]
         assert [run["kind"] for run in runs] == ["undo", "apply"]

@@ -535,9 +535,20 @@ def test_items_come_page_by_page_in_the_order_of_their_ids(ledger: RunLedger) ->
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("TAG 50%", ["1"]), ("50_", []), ("rEjected", ["1", "2"]), ("zo", ["Zoë"]), ("ZOË", []), ("oë", ["Zoë"]), ("%", ["1"]),
-     ("'", ["3"]), ("\\", ["3"]), ("nowhere", [])],
-)  # fmt: skip
+    [
+        ("TAG 50%", ["1"]),
+        ("50_", []),
+        ("rEjected", ["1", "2"]),
+        ("zo", ["Zoë"]),
+        ("ZOË", []),
+        ("oë", ["Zoë"]),
+        ("%", ["1"]),
+        ("'", ["3"]),
+        ("\\", ["3"]),
+        ("!", []),
+        ("nowhere", []),
+    ],
+)
 def test_text_is_found_in_id_code_and_message_as_it_stands(ledger: RunLedger, text: str, found: list[str]) -> None:
     stage(ledger, "1", "2", "3", "Zoë")
     settle(
