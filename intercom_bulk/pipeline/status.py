@@ -30,10 +30,10 @@ class PipelineStatus:
     `status` is running, stopping, stopped, failed, interrupted or completed. `current_phase` is one of `phases`; the
     fetch belongs to the first of them, with `stage` "fetch" (then "process"). `conversations_fetched` were listed by
     the search, `conversations_stored` are in the mirror with all that was said, `conversations_classified` have a
-    result of the phase classification. `checkpoint` is what is stored, {} before anything is. `date_from` and `date_to` are the range
-    of creation, from and before; `days` its length. `phases`: of each its state (pending, running, done), done, total,
-    unchanged, failed, seconds, and its run. `eta` is the seconds to the end of what is under way. `error` is why it
-    ended; `warning` what is missing all the same.
+    result of the phase classification. `checkpoint` is what is stored, {} before anything is. `date_from` and `date_to`
+    are the range of creation, from and before; `days` its length. `phases`: of each its state (pending, running, done),
+    done, total, unchanged, failed, seconds, and its run. `eta` is the seconds to the end of what is under way. `error`
+    is why it ended; `warning` what is missing all the same.
     """
 
     run_id: int
