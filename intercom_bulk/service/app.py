@@ -66,7 +66,17 @@ _REPORT: dict[int | str, dict[str, Any]] = {
     }
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "Server-sent events; `data` is JSON.",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"event": {"enum": ["run", "runs", "bye"]}, "data": {"type": "string"}},
+                }
+            }
+        },
+    }
 }
 
 

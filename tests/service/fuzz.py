@@ -59,7 +59,8 @@ def main() -> int:
         home = Path(folder) / "home"
         with serving(sandbox, home, pipeline=pipeline(sandbox, home), longest_stream=0.0) as live:
             prepare(live)
-            return subprocess.run(command(live, Path(folder), given.examples, *more), check=False).returncode
+            words = command(live, Path(folder), given.examples, *more)
+            return subprocess.run(words, cwd=folder, check=False).returncode
 
 
 if __name__ == "__main__":

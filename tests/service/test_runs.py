@@ -213,11 +213,13 @@ def test_a_run_is_watched_paused_let_go_on_stopped_and_resumed(slow: Live) -> No
     assert slow.post(f"/api/runs/{run_id}/pause") == {"run_id": run_id, "asked": "pause"}
     until(slow, path, lambda told: told["run"]["state"] == "paused")
     assert "unpause" in slow.ask("POST", f"/api/runs/{run_id}/resume").error
+    slow.sandbox.set(latency_ms=800)  # there is time to see it go on, and to stop it
     slow.post(f"/api/runs/{run_id}/unpause")
     all_runs = until(slow, "/api/events", lambda told: told["runs"] and told["runs"][0]["state"] == "running")
     assert all_runs["rate"] is None or all_runs["rate"]["used"] <= all_runs["rate"]["limit"]
     slow.post(f"/api/runs/{run_id}/stop")
     stopped = slow.ended(run_id)
+    slow.sandbox.set(latency_ms=1)
     assert (stopped["state"], stopped["resumable"], stopped["live"]) == ("stopped", True, False)
     assert slow.ask("POST", f"/api/runs/{run_id}/pause").status == 409
     assert 0 < stopped["counts"]["done"] < 600
