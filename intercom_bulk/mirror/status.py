@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import UnknownRun
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import WindowState
-from intercom_bulk.mirror.spans import title
+from intercom_bulk.mirror.fetching.spans import title
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import WindowState
 from intercom_bulk.runs.model import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync, Window
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync, Window
     from intercom_bulk.runs.record import RunRecord
 
 __all__ = ["BackfillStatus", "status_of"]

@@ -14,7 +14,7 @@ from intercom_bulk.api.governor import Governor
 from intercom_bulk.api.steady import SteadyPace
 from intercom_bulk.errors import IntercomBulkError, UsageError
 from intercom_bulk.insights.phase import Phase
-from intercom_bulk.mirror.launch import drawn_id
+from intercom_bulk.mirror.fetching.launch import drawn_id
 from intercom_bulk.pipeline.corpus import MirrorCorpus
 from intercom_bulk.pipeline.phasing import OneByOne, PhaseAction, PhaseSource
 from intercom_bulk.runs.handle import Run
@@ -25,7 +25,7 @@ from intercom_bulk.runs.seams import Plan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.pipeline.book import PhaseProgress, PipelineBook, Said, Told
     from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.workspace import Workspace

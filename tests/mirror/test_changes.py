@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from intercom_bulk.api.pages import RawPage
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import SearchLoop, SearchUnordered, Transient
-from intercom_bulk.mirror.changes import ChangeSource, ask_smaller, changed_since
-from intercom_bulk.mirror.listing import Listing
-from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import Axis, Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
-from intercom_bulk.mirror.writer import Deleted, MirrorWriter
+from intercom_bulk.mirror.fetching.changes import ChangeSource, ask_smaller, changed_since
+from intercom_bulk.mirror.fetching.listing import Listing
+from intercom_bulk.mirror.fetching.meter import Meter
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.writer import Deleted, MirrorWriter
 from intercom_bulk.sandbox import SandboxOptions
 from tests.mirror.made import T, conversation
 from tests.mirror.world import World

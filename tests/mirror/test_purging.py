@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.writer import Deleted
 from tests.mirror.made import T, conversation, kept, thread
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tests.mirror.made import kept
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
 
 __all__ = ["make_intercom_sandbox"]

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.documents import read_thread
-from intercom_bulk.mirror.proofs import Axis, Depth
-from intercom_bulk.mirror.questions import checked_question
-from intercom_bulk.mirror.rows import Stored
-from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.syncs import Counts
-from intercom_bulk.mirror.writer import Deleted, GoneContact
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.deciding import Stored
+from intercom_bulk.mirror.keeping.documents import read_thread
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth
+from intercom_bulk.mirror.keeping.questions import checked_question
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState, WindowState
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.syncs import Counts
+from intercom_bulk.mirror.keeping.writer import Deleted, GoneContact
 from tests.mirror.made import T, conversation, kept, part, thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
     Open = Callable[[], MirrorStore]
 

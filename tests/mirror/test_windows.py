@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk import SearchLoop, SearchUnordered, Settings, Transient
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, WindowState
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.windows import WindowSource
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.fetching.meter import Meter
+from intercom_bulk.mirror.fetching.windows import WindowSource
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.writer import Deleted
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace
 from tests.mirror.made import T, conversation, kept, thread
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
     from intercom_bulk.runs.model import Item
     from intercom_bulk.sandbox import Sandbox
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from intercom_bulk.api.pages import Search, endpoint
 from intercom_bulk.errors import Gone, Rejected, Unauthorized
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.keeping.writer import Deleted
 from intercom_bulk.runs.model import Page, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from intercom_bulk.mirror.changes import Ask
+    from intercom_bulk.mirror.fetching.changes import Ask
 
 __all__ = ["DeletionSource"]
 

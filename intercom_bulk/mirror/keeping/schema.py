@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from intercom_bulk.mirror.phase_tables import PHASE_TABLES, phase_views
+from intercom_bulk.mirror.keeping.phase_tables import PHASE_TABLES, phase_views
 
 __all__ = [
     "FLAT",

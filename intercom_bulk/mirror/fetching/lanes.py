@@ -9,13 +9,13 @@ from collections import deque
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from intercom_bulk.mirror.schema import WindowState
-from intercom_bulk.mirror.spans import joinable
+from intercom_bulk.mirror.fetching.spans import joinable
+from intercom_bulk.mirror.keeping.schema import WindowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from intercom_bulk.mirror.syncs import Window
+    from intercom_bulk.mirror.keeping.syncs import Window
 
 __all__ = ["Lanes"]
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.backend import chunks, marks
-from intercom_bulk.mirror.documents import ContactRow, ConversationRow, columns
-from intercom_bulk.mirror.packing import pack
+from intercom_bulk.mirror.keeping.backend import chunks, marks
+from intercom_bulk.mirror.keeping.documents import ContactRow, ConversationRow, columns
+from intercom_bulk.mirror.keeping.packing import pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from intercom_bulk.mirror.backend import Connection, TextIndex
+    from intercom_bulk.mirror.keeping.backend import Connection, TextIndex
 
 __all__ = ["EMPTY_CONTACT", "emptied", "leftovers", "purge"]
 

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience, segment
 from intercom_bulk.api.pages import RawPage, Search, endpoint, read_page
 from intercom_bulk.errors import ApiError, Gone, Rejected, Unauthorized
-from intercom_bulk.mirror.documents import contacts_of
-from intercom_bulk.mirror.fields import id_of
-from intercom_bulk.mirror.proofs import INDEX_LAG
-from intercom_bulk.mirror.writer import GoneContact
+from intercom_bulk.mirror.keeping.documents import contacts_of
+from intercom_bulk.mirror.keeping.fields import id_of
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG
+from intercom_bulk.mirror.keeping.writer import GoneContact
 from intercom_bulk.runs.model import Page, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
     from intercom_bulk.runs.seams import Source
     from intercom_bulk.workspace import Workspace
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.fields import id_of, json_of, list_of, needed_id, number_of, object_of, text_of
-from intercom_bulk.mirror.packing import pack
-from intercom_bulk.mirror.plain import plain_text
+from intercom_bulk.mirror.keeping.fields import id_of, json_of, list_of, needed_id, number_of, object_of, text_of
+from intercom_bulk.mirror.keeping.packing import pack
+from intercom_bulk.mirror.keeping.plain import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.schema import SyncState
+from intercom_bulk.mirror.keeping.schema import SyncState
 
 if TYPE_CHECKING:
-    from intercom_bulk.mirror.proofs import Proof
-    from intercom_bulk.mirror.syncs import Sync
+    from intercom_bulk.mirror.keeping.proofs import Proof
+    from intercom_bulk.mirror.keeping.syncs import Sync
 
 __all__ = ["SyncReport"]
 

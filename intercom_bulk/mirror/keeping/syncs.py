@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LedgerError, UnknownRun
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Axis, Depth, Proof
-from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth, Proof
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState, WindowState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from intercom_bulk.mirror.backend import Connection
+    from intercom_bulk.mirror.keeping.backend import Connection
 
 __all__ = ["Counts", "Sync", "SyncBook", "Window"]
 

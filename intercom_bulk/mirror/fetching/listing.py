@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.syncs import Counts
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.syncs import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from intercom_bulk.mirror.coverage import Coverage
-    from intercom_bulk.mirror.meter import Meter
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.fetching.meter import Meter
+    from intercom_bulk.mirror.keeping.coverage import Coverage
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
 __all__ = ["Listing"]
 

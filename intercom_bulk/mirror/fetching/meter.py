@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from intercom_bulk.mirror.syncs import Counts
+from intercom_bulk.mirror.keeping.syncs import Counts
 
 if TYPE_CHECKING:
     from intercom_bulk.clock import Clock

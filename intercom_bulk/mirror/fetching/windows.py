@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import RateLimited, Rejected, SearchLoop, Transient
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.lanes import Lanes
-from intercom_bulk.mirror.owed import OwedThreads
-from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
-from intercom_bulk.mirror.reader import PageReader, TooHeavyError, checked_position
-from intercom_bulk.mirror.schema import WindowState
-from intercom_bulk.mirror.spans import NARROWEST, parts_of, title
+from intercom_bulk.mirror.fetching.lanes import Lanes
+from intercom_bulk.mirror.fetching.owed import OwedThreads
+from intercom_bulk.mirror.fetching.reader import PageReader, TooHeavyError, checked_position
+from intercom_bulk.mirror.fetching.spans import NARROWEST, parts_of, title
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
+from intercom_bulk.mirror.keeping.schema import WindowState
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from intercom_bulk.api.pages import RawPage
-    from intercom_bulk.mirror.meter import Meter
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Window
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.fetching.meter import Meter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Window
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["LANES", "WindowSource"]

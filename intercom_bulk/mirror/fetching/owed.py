@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from intercom_bulk.mirror.syncs import Window
+    from intercom_bulk.mirror.keeping.syncs import Window
 
 __all__ = ["OwedThreads"]
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
-from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.fetching.meter import Meter
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.options import RunOptions
@@ -28,10 +28,10 @@ from intercom_bulk.runs.seams import Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from intercom_bulk.mirror.proofs import Proof
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.proofs import Proof
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
     from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.seams import Action, Source
     from intercom_bulk.runs.summary import Summary

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import Gone, LedgerError, LeftAlone, Unauthorized
-from intercom_bulk.mirror.documents import read_version
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.keeping.documents import read_version
+from intercom_bulk.mirror.keeping.writer import Deleted
 from intercom_bulk.runs.model import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from intercom_bulk.api.client import Answer
-    from intercom_bulk.mirror.meter import Meter
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.fetching.meter import Meter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
     from intercom_bulk.runs.model import Item
     from intercom_bulk.workspace import Workspace
 

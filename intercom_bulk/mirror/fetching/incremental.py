@@ -13,26 +13,26 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import RawPage, read_page
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.changes import ChangeSource, SideBySide, WritersSource, ask_smaller
-from intercom_bulk.mirror.contacts import Contacts, WithContacts
-from intercom_bulk.mirror.deletions import DeletionSource
-from intercom_bulk.mirror.launch import Ending, Work
-from intercom_bulk.mirror.listing import Listing
-from intercom_bulk.mirror.proofs import INDEX_LAG, Axis, Depth
-from intercom_bulk.mirror.report import SyncReport
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.threads import ThreadFetch
+from intercom_bulk.mirror.fetching.changes import ChangeSource, SideBySide, WritersSource, ask_smaller
+from intercom_bulk.mirror.fetching.contacts import Contacts, WithContacts
+from intercom_bulk.mirror.fetching.deletions import DeletionSource
+from intercom_bulk.mirror.fetching.launch import Ending, Work
+from intercom_bulk.mirror.fetching.listing import Listing
+from intercom_bulk.mirror.fetching.report import SyncReport
+from intercom_bulk.mirror.fetching.threads import ThreadFetch
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Axis, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 from intercom_bulk.runs.model import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from intercom_bulk.api.pages import Search
-    from intercom_bulk.mirror.launch import Given
-    from intercom_bulk.mirror.proofs import Proof
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync
-    from intercom_bulk.mirror.writer import Deleted
+    from intercom_bulk.mirror.fetching.launch import Given
+    from intercom_bulk.mirror.keeping.proofs import Proof
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync
+    from intercom_bulk.mirror.keeping.writer import Deleted
     from intercom_bulk.runs.seams import Source
     from intercom_bulk.runs.summary import Summary
 

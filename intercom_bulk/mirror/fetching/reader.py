@@ -12,7 +12,7 @@ from intercom_bulk.api.pages import SORT_KEY, RawPage, Search, endpoint, read_pa
 from intercom_bulk.errors import SearchUnordered, Transient
 
 if TYPE_CHECKING:
-    from intercom_bulk.mirror.coverage import Span
+    from intercom_bulk.mirror.keeping.coverage import Span
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["FULL", "PageReader", "TooHeavyError", "checked_position"]

@@ -18,12 +18,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from intercom_bulk.mirror.coverage import Coverage, Span
+from intercom_bulk.mirror.keeping.coverage import Coverage, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["INDEX_LAG", "Axis", "Depth", "Knowledge", "Proof", "proved_by_sync", "proved_by_window"]
+__all__ = ["INDEX_LAG", "Axis", "Deletions", "Depth", "Knowledge", "Proof", "proved_by_sync", "proved_by_window"]
 
 INDEX_LAG = 60
 """Seconds by which the search may be behind what was written (intercom-api.md 5.9: not documented)."""
@@ -46,6 +46,16 @@ class Depth(StrEnum):
     def serving(self) -> tuple[Depth, ...]:
         """The depths of proofs that are enough for a question of this one."""
         return (Depth.THREAD,) if self is Depth.THREAD else (Depth.ROW, Depth.THREAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """What was deleted before second `known_to` is marked. `refusal`: why the last look at the list of deleted ones saw
+    nothing of it.
+    """
+
+    known_to: float
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

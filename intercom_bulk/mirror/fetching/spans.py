@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.keeping.coverage import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,26 +14,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import SettingsError
-from intercom_bulk.mirror.backend import chunks, marks
-from intercom_bulk.mirror.documents import read_version
-from intercom_bulk.mirror.files import FileBackend
-from intercom_bulk.mirror.freshness import Deletions
-from intercom_bulk.mirror.packing import unpack
-from intercom_bulk.mirror.proofs import INDEX_LAG, Axis, Depth, Knowledge
-from intercom_bulk.mirror.questions import checked_question
-from intercom_bulk.mirror.schema import KEY_BITS, SHORT, UNREAD, SyncState
-from intercom_bulk.mirror.syncs import SyncBook
-from intercom_bulk.mirror.words import read_search
-from intercom_bulk.mirror.writer import MirrorWriter
+from intercom_bulk.mirror.keeping.backend import chunks, marks
+from intercom_bulk.mirror.keeping.documents import read_version
+from intercom_bulk.mirror.keeping.files import FileBackend
+from intercom_bulk.mirror.keeping.packing import unpack
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Axis, Deletions, Depth, Knowledge
+from intercom_bulk.mirror.keeping.questions import checked_question
+from intercom_bulk.mirror.keeping.schema import KEY_BITS, SHORT, UNREAD, SyncState
+from intercom_bulk.mirror.keeping.syncs import SyncBook
+from intercom_bulk.mirror.keeping.words import read_search
+from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from intercom_bulk.mirror.backend import Backend, Connection
-    from intercom_bulk.mirror.coverage import Coverage
-    from intercom_bulk.mirror.schema import SyncKind, WindowState
-    from intercom_bulk.mirror.syncs import Sync, Window
+    from intercom_bulk.mirror.keeping.backend import Backend, Connection
+    from intercom_bulk.mirror.keeping.coverage import Coverage
+    from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
+    from intercom_bulk.mirror.keeping.syncs import Sync, Window
 
 __all__ = ["Answer", "MirrorStore", "open_mirror"]
 
@@ -418,7 +417,7 @@ def open_mirror(home: Path, workspace: str, *, url: str | None = None) -> Mirror
     if url is None:
         return MirrorStore(FileBackend(home / "mirror", workspace))
     try:
-        from intercom_bulk.mirror.postgres import PostgresBackend
+        from intercom_bulk.mirror.keeping.postgres import PostgresBackend
     except ImportError as error:
         raise SettingsError(
             "A mirror in PostgreSQL needs its driver: pip install 'intercom-bulk[postgres]'."

@@ -13,18 +13,18 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import LedgerError, RunBusy
-from intercom_bulk.mirror import schema
-from intercom_bulk.mirror.backend import Folded, marks
-from intercom_bulk.mirror.files import checked_workspace
-from intercom_bulk.mirror.packing import packed_text, unpacked_text
-from intercom_bulk.mirror.phase_tables import PHASE_TABLES, phase_views
+from intercom_bulk.mirror.keeping import schema
+from intercom_bulk.mirror.keeping.backend import Folded, marks
+from intercom_bulk.mirror.keeping.files import checked_workspace
+from intercom_bulk.mirror.keeping.packing import packed_text, unpacked_text
+from intercom_bulk.mirror.keeping.phase_tables import PHASE_TABLES, phase_views
 from intercom_bulk.runs.postgres.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from intercom_bulk.mirror.backend import Connection, Row, TextIndex
-    from intercom_bulk.mirror.words import Wanted
+    from intercom_bulk.mirror.keeping.backend import Connection, Row, TextIndex
+    from intercom_bulk.mirror.keeping.words import Wanted
 
 __all__ = ["PostgresBackend", "TsVector"]
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from intercom_bulk.mirror.words import Wanted
+    from intercom_bulk.mirror.keeping.words import Wanted
 
 __all__ = ["Backend", "Connection", "Folded", "Row", "TextIndex", "chunks", "marks"]
 

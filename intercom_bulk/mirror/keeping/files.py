@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from intercom_bulk.errors import LedgerError, RunBusy, UsageError
-from intercom_bulk.mirror import schema
-from intercom_bulk.mirror.backend import Folded, marks
-from intercom_bulk.mirror.packing import packed_text, unpacked_text
+from intercom_bulk.mirror.keeping import schema
+from intercom_bulk.mirror.keeping.backend import Folded, marks
+from intercom_bulk.mirror.keeping.packing import packed_text, unpacked_text
 from intercom_bulk.runs.database import Database
 from intercom_bulk.runs.holding import Held, Hold, is_held
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from intercom_bulk.mirror.backend import Connection, TextIndex
-    from intercom_bulk.mirror.words import Wanted
+    from intercom_bulk.mirror.keeping.backend import Connection, TextIndex
+    from intercom_bulk.mirror.keeping.words import Wanted
 
 __all__ = ["FileBackend", "checked_workspace"]
 

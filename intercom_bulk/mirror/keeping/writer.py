@@ -7,22 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.backend import chunks, marks
-from intercom_bulk.mirror.documents import ContactRow, columns, read_contact, read_thread, values
-from intercom_bulk.mirror.proofs import INDEX_LAG, Depth, Proof, proved_by_sync, proved_by_window
-from intercom_bulk.mirror.purging import EMPTY_CONTACT, leftovers, purge
-from intercom_bulk.mirror.rows import Stored, store_threads
-from intercom_bulk.mirror.schema import SyncState, WindowState
-from intercom_bulk.mirror.syncs import Counts, SyncBook
+from intercom_bulk.mirror.keeping.backend import chunks, marks
+from intercom_bulk.mirror.keeping.documents import ContactRow, columns, read_contact, read_thread, values
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth, Proof, proved_by_sync, proved_by_window
+from intercom_bulk.mirror.keeping.purging import EMPTY_CONTACT, leftovers, purge
+from intercom_bulk.mirror.keeping.rows import store_threads
+from intercom_bulk.mirror.keeping.schema import SyncState, WindowState
+from intercom_bulk.mirror.keeping.syncs import Counts, SyncBook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from intercom_bulk.mirror.backend import Backend, Connection
-    from intercom_bulk.mirror.coverage import Span
-    from intercom_bulk.mirror.documents import Thread
-    from intercom_bulk.mirror.schema import SyncKind
-    from intercom_bulk.mirror.syncs import Sync, Window
+    from intercom_bulk.mirror.keeping.backend import Backend, Connection
+    from intercom_bulk.mirror.keeping.coverage import Span
+    from intercom_bulk.mirror.keeping.deciding import Stored
+    from intercom_bulk.mirror.keeping.documents import Thread
+    from intercom_bulk.mirror.keeping.schema import SyncKind
+    from intercom_bulk.mirror.keeping.syncs import Sync, Window
 
 __all__ = ["Deleted", "GoneContact", "MirrorWriter"]
 
