@@ -21,6 +21,7 @@ from intercom_bulk.mirror.fetching.windows import WindowSource
 from intercom_bulk.mirror.keeping.coverage import Coverage, Span
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
+from intercom_bulk.mirror.keeping.wanted import count_unread, threads_unread
 from intercom_bulk.mirror.moments import second_of
 from intercom_bulk.mirror.verify import DAY, Checked, count_there, range_of, threads_of, verify
 from intercom_bulk.mirror.whose import whose
@@ -215,12 +216,12 @@ class RepairSource:
             """
             yield from (row[0] for row in store.sql(unseen, (span.lo, span.hi, before)).rows)
         for span in self.threads:
-            yield from store.threads_unread(span.lo, span.hi, limit=1 << 40)
+            yield from threads_unread(store, span.lo, span.hi, limit=1 << 40)
 
     def end(self, summary: Summary) -> Ending:
         """Threads are proved where none is left unread."""
         store, wanted = self.given.store, Coverage.of(self.threads)
         stored = store.windows(self.given.sync.id, WindowState.STORED)
         within = [window for window in stored if wanted.covers(window.lo, window.hi)]
-        self.given.writer.prove_threads(one for one in within if not store.count_unread(one.lo, one.hi))
+        self.given.writer.prove_threads(one for one in within if not count_unread(store, one.lo, one.hi))
         return Ending(ended_as(summary))

@@ -21,8 +21,9 @@ from intercom_bulk.api.pages import RawPage, Search, endpoint, read_page
 from intercom_bulk.errors import ApiError, Gone, Rejected, Unauthorized
 from intercom_bulk.mirror.keeping.documents import contacts_of
 from intercom_bulk.mirror.keeping.fields import id_of
+from intercom_bulk.mirror.keeping.people import GoneContact
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG
-from intercom_bulk.mirror.keeping.writer import GoneContact
+from intercom_bulk.mirror.keeping.wanted import contacts_unread, contacts_wanted
 from intercom_bulk.runs.model import Page, Slice
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ class Contacts:
         for row in rows:
             for contact_id, at in contacts_of(row).items():
                 wrote[contact_id] = max(at, wrote.get(contact_id, 0))
-        self._want(self._store.contacts_wanted(wrote, since=self._since))
+        self._want(contacts_wanted(self._store, wrote, since=self._since))
 
     def offer_range(self, lo: int, hi: int) -> None:
         """The contacts of what is stored of the conversations created in [lo, hi)."""
-        self._want(self._store.contacts_unread(lo, hi))
+        self._want(contacts_unread(self._store, lo, hi))
 
     @property
     def is_waiting(self) -> bool:
@@ -158,7 +159,7 @@ class Contacts:
         at = int(asked) if merged_into is None else None
         self._writer.mark_contacts([GoneContact(contact_id, at, merged_into)], seen_at=asked)
         if merged_into is not None:
-            self._want(self._store.contacts_wanted({merged_into: 0}, since=self._since))
+            self._want(contacts_wanted(self._store, {merged_into: 0}, since=self._since))
 
     def _save(self, people: Sequence[Mapping[str, Any]], seen_at: float) -> None:
         self._writer.save_contacts(people, seen_at=seen_at)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.mirror.keeping.proofs import Depth
 from intercom_bulk.mirror.keeping.syncs import Counts
+from intercom_bulk.mirror.keeping.wanted import threads_wanted, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +48,7 @@ class Listing:
             self._missed |= self._missing(rows)
             # A row is as old as the index, not as the answer: a thread that was read since must not lose against it.
             self._writer.save_rows(self._sync_id, rows, seen_at=asked_at - self._lag, counts=self._meter.take())
-            wanted = self._store.threads_wanted(rows) if self._depth is Depth.THREAD else ()
+            wanted = threads_wanted(self._store, rows) if self._depth is Depth.THREAD else ()
         self._on_rows(rows)
         return wanted
 
@@ -57,5 +58,5 @@ class Listing:
 
     def _missing(self, rows: list[dict[str, Any]]) -> set[str]:
         told = {str(row["id"]): int(row["updated_at"]) for row in rows if (row.get("updated_at") or 0) in self._proved}
-        known = self._store.versions(told) if told else {}
+        known = versions(self._store, told) if told else {}
         return {item_id for item_id, changed in told.items() if known.get(item_id, -1) < changed}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import Gone, LedgerError, LeftAlone, Unauthorized
 from intercom_bulk.mirror.keeping.documents import read_version
-from intercom_bulk.mirror.keeping.writer import Deleted
+from intercom_bulk.mirror.keeping.purging import Deleted
+from intercom_bulk.mirror.keeping.wanted import has_thread
 from intercom_bulk.runs.model import Receipt
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class ThreadFetch:
 
     def already_done(self, item: Item) -> bool | None:
         """No request: the mirror knows."""
-        return self._store.has_thread(item.id)
+        return has_thread(self._store, item.id)
 
     def _fetch(self, item_id: str) -> Receipt | Exception:
         # Before it is sent: what is said of the time of reading is never later than it was.

@@ -13,14 +13,16 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from intercom_bulk.errors import RateLimited, Rejected, SearchLoop, Transient
+from intercom_bulk.errors import Rejected, SearchLoop, Transient
 from intercom_bulk.mirror.fetching.lanes import Lanes
 from intercom_bulk.mirror.fetching.owed import OwedThreads
+from intercom_bulk.mirror.fetching.patience import Incomplete, Patience, Trouble
 from intercom_bulk.mirror.fetching.reader import PageReader, TooHeavyError, checked_position
 from intercom_bulk.mirror.fetching.spans import NARROWEST, parts_of, title
 from intercom_bulk.mirror.keeping.coverage import Span
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.keeping.schema import WindowState
+from intercom_bulk.mirror.keeping.wanted import threads_unread, threads_wanted
 from intercom_bulk.runs.model import Item, Page, Slice
 
 if TYPE_CHECKING:
@@ -40,33 +42,14 @@ logger = logging.getLogger(__name__)
 
 LANES = 16
 """Windows in flight, as far as the pace allows."""
-TRIES = 3
-DEADLINE = 300.0
-"""Seconds of reading without one page after which a window is given up, with all the parts that it was split into."""
 DENSE = 300
 """More than this left: worth another reader, where one is idle."""
 HUGE = 3000
 """More than this is never left to one try: with a second a page it takes 20 seconds."""
-OUTAGE = 60.0
-"""Seconds without a page from anybody: is Intercom away?"""
 UNREAD = "threads"
 """The slice of what earlier lives found and did not fetch."""
-_LONGEST_REST = 20.0
 _AT_ONCE = 50
 _ALL = 1 << 40
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """What a window and the parts that it was split into share: seconds of reading, and refusals, since their last
-    page. Lanes that add to it at once may lose a little of it.
-    """
-
-    seconds: float = 0.0
-    refusals: int = 0
-
-    def end(self) -> None:
-        self.seconds, self.refusals = 0.0, 0
 
 
 @dataclass(slots=True)
@@ -74,14 +57,10 @@ class _Walk:
     """A window that a lane is reading. `foreign`: its cursor is an earlier life's."""
 
     window: Window
-    trouble: _Trouble
+    trouble: Trouble
     foreign: bool
     position: int | None = None
     cursors: set[str] = field(default_factory=set)
-
-
-class Incomplete(Exception):
-    """Fewer conversations than were counted."""
 
 
 class WindowSource:
@@ -118,9 +97,7 @@ class WindowSource:
         self._life, self._named = life, 0
         self._on_rows = on_rows
         self._walks: dict[str, _Walk] = {}
-        self._failures: dict[int, int] = {}
-        self._troubles: dict[int, _Trouble] = {}
-        self._last_page = self._clock.monotonic()
+        self._patience = Patience(workspace)
         known = store.windows(sync_id)
         self._lanes = Lanes(known, most=lanes)
         self._half_read = deque(one for one in known if one.state is WindowState.STORED or one.cursor is not None)
@@ -169,7 +146,7 @@ class WindowSource:
     def close(self) -> int:
         """At the end of a run: prove what is whole after all; how many windows are stored and still want threads."""
         left = self._owed.take_unsettled()
-        whole = [window for window in left if not self._store.threads_unread(window.lo, window.hi, limit=1)]
+        whole = [window for window in left if not threads_unread(self._store, window.lo, window.hi, limit=1)]
         if whole:
             self._writer.prove_threads(whole)
         return len(left) - len(whole)
@@ -186,8 +163,7 @@ class WindowSource:
         if len(chosen) > 1:
             (window,) = self._writer.replace_windows(chosen, [Span(chosen[-1].lo, window.hi)])
         begun = self._writer.begin_window(window, at=self._workspace.now())
-        trouble = self._troubles.setdefault(begun.number, _Trouble())
-        walk = self._walks[lane] = _Walk(begun, trouble, foreign=begun.cursor is not None)
+        walk = self._walks[lane] = _Walk(begun, self._patience.of(begun), foreign=begun.cursor is not None)
         return walk
 
     def _leave(self, lane: str, *planned: Window, last: bool = False) -> None:
@@ -213,10 +189,9 @@ class WindowSource:
         except Transient as error:
             walk.trouble.seconds += self._clock.monotonic() - began
             return self._failed(lane, walk, error)
-        self._last_page = self._clock.monotonic()
+        self._patience.page_came(walk.trouble)
         walk.position = checked_position(page, walk.position)
         walk.foreign = False
-        walk.trouble.end()
         self._check_loop(walk, page)
         return self._keep(lane, walk, page, asked)
 
@@ -234,7 +209,7 @@ class WindowSource:
         self._on_rows(rows)
         items: Sequence[Item] = ()
         if self._depth is Depth.THREAD:
-            ids = self._store.threads_wanted(rows)
+            ids = threads_wanted(self._store, rows)
             self._owed.owe(walk.window, ids)
             items = [Item(item_id) for item_id in ids]
         if page.cursor is None:
@@ -286,17 +261,17 @@ class WindowSource:
         if position is None or not window.lo < position < window.hi:
             return False
         cut, planned = self._writer.cut_window(window, parts_of(Span(position, window.hi), count))
-        self._troubles.update((part.number, walk.trouble) for part in planned)
+        self._patience.share(walk.trouble, planned)
         self._finish(lane, cut, *planned)
         return True
 
     def _lighten(self, lane: str, walk: _Walk, error: TooHeavyError) -> Sequence[Item]:
         """Smaller pages; where they are as small as they get, shorter windows. A cursor is for pages of one size."""
         window = walk.window
-        if walk.trouble.seconds > DEADLINE:
+        if walk.trouble.is_over:
             return self._failed(lane, walk, error)
-        self._rest(walk.trouble, error)
-        if error.at_least and self._is_away():
+        self._patience.rest(walk.trouble, error)
+        if error.at_least and self._patience.is_away():
             return ()
         if self._cut(lane, walk, 2 if error.at_least else 1):
             return ()
@@ -311,17 +286,8 @@ class WindowSource:
     def _split(self, lane: str, walk: _Walk) -> None:
         self._owed.forget(walk.window)
         halves = self._writer.split_window(walk.window, parts_of(walk.window.span, 2))
-        self._troubles.update((half.number, walk.trouble) for half in halves)
+        self._patience.share(walk.trouble, halves)
         self._leave(lane, *halves)
-
-    def _rest(self, trouble: _Trouble, error: TooHeavyError) -> None:
-        """Longer each time in a row. Raises what Intercom said where nobody gets an answer any more."""
-        if self._clock.monotonic() - self._last_page > OUTAGE and self._is_away():
-            raise error.cause
-        trouble.refusals += 1
-        rest = min(_LONGEST_REST, 0.1 * 2 ** min(trouble.refusals, 10))
-        trouble.seconds += rest
-        self._clock.sleep(rest)
 
     # -- windows that fail
 
@@ -334,9 +300,8 @@ class WindowSource:
     def _failed(self, lane: str, walk: _Walk, error: Exception) -> Sequence[Item]:
         """One of its tries. The last one is a hole: an item of the run that failed, while the others go on."""
         window = replace(walk.window, cursor=None) if isinstance(error, Incomplete) else walk.window
-        self._failures[window.number] = self._failures.get(window.number, 0) + 1
-        again = self._failures[window.number] < TRIES and walk.trouble.seconds <= DEADLINE
-        if not again and isinstance(error, (Transient, TooHeavyError)) and self._is_away():
+        again = self._patience.failed(window) and not walk.trouble.is_over
+        if not again and isinstance(error, (Transient, TooHeavyError)) and self._patience.is_away():
             raise error.cause if isinstance(error, TooHeavyError) else error
         window = self._writer.fail_window(window, str(error), again=again)
         logger.warning("window %s: %s%s", title(window.span), error, "; once more" if again else "")
@@ -346,16 +311,6 @@ class WindowSource:
         self._leave(lane)
         return [Item(f"window {title(window.span)}", fail=("window_failed", f"It could not be read: {error}."))]
 
-    def _is_away(self) -> bool:
-        """Whether Intercom answers nothing at all: then no window is at fault."""
-        try:
-            self._workspace.client.send("GET", "me")
-        except Transient:
-            return True
-        except RateLimited:
-            return False
-        return False
-
     # -- what earlier lives owe
 
     def _read_owed(self, part: Slice) -> Page:
@@ -364,7 +319,7 @@ class WindowSource:
         items: list[Item] = []
         whole: list[Window] = []
         for window in some:
-            ids = self._store.threads_unread(window.lo, window.hi, limit=_ALL)
+            ids = threads_unread(self._store, window.lo, window.hi, limit=_ALL)
             self._owed.owe(window, ids)
             items += [Item(item_id) for item_id in ids]
             if window.state is WindowState.STORED and self._owed.read(window):

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import SettingsError
 from intercom_bulk.mirror.keeping.backend import chunks, marks
-from intercom_bulk.mirror.keeping.documents import read_version
 from intercom_bulk.mirror.keeping.files import FileBackend
 from intercom_bulk.mirror.keeping.packing import unpack
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Axis, Deletions, Depth, Knowledge
 from intercom_bulk.mirror.keeping.questions import checked_question
-from intercom_bulk.mirror.keeping.schema import KEY_BITS, SHORT, UNREAD, SyncState
+from intercom_bulk.mirror.keeping.schema import KEY_BITS, SHORT, SyncState
 from intercom_bulk.mirror.keeping.syncs import SyncBook
 from intercom_bulk.mirror.keeping.words import read_search
 from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from intercom_bulk.mirror.keeping.backend import Backend, Connection
@@ -223,76 +222,7 @@ class MirrorStore:
                 if isinstance(rows, Generator):
                     rows.close()  # before its connection
 
-    # -- what is to be done
-
-    def threads_wanted(self, documents: Iterable[Mapping[str, Any]]) -> list[str]:
-        """The ids of those rows of a search whose threads are to be fetched: never read, or changed since, by
-        `updated_at` or by the number of parts.
-        """
-        wanted = {item_id: version for item_id, *version in map(read_version, documents)}
-        with self.reading() as on:
-            for batch in chunks(list(wanted)):
-                sql = f"""
-                    SELECT id, thread_updated_at, thread_parts_expected FROM conversation
-                    WHERE thread_updated_at IS NOT NULL AND id IN ({marks(len(batch))})
-                """  # noqa: S608  marks alone
-                for item_id, updated_at, parts in on.rows(sql, batch):
-                    asked_at, expected = wanted[item_id]
-                    # `>`: the thread is newer than this row, which the index has not caught up with
-                    if updated_at > asked_at or (updated_at == asked_at and parts == expected):
-                        del wanted[item_id]
-        return list(wanted)
-
-    def versions(self, ids: Iterable[str]) -> dict[str, int]:
-        """The `updated_at` of those that are stored, deleted ones too."""
-        found: dict[str, int] = {}
-        with self.reading() as on:
-            for batch in chunks(ids):
-                sql = f"SELECT id, updated_at FROM conversation WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks
-                found.update(dict(on.rows(sql, batch)))
-        return found
-
-    def threads_unread(self, lo: int, hi: int, *, limit: int = 1000) -> list[str]:
-        """Of those created in [lo, hi), the ids whose thread was never read or is older than the row."""
-        sql = f"""
-            SELECT id FROM conversation WHERE deleted_at IS NULL AND {UNREAD} AND created_at >= ? AND created_at < ?
-            ORDER BY created_at, id LIMIT ?
-        """  # noqa: S608  a constant
-        with self.reading() as on:
-            return [item_id for (item_id,) in on.rows(sql, (lo, hi, limit))]
-
-    def has_thread(self, item_id: str) -> bool:
-        """Whether the thread of this conversation is here, as new as its row; or the conversation is known deleted."""
-        sql = f"""
-            SELECT 1 FROM tombstone WHERE id = ?
-            UNION ALL SELECT 1 FROM conversation WHERE id = ? AND NOT {UNREAD}
-        """  # noqa: S608  a constant
-        with self.reading() as on:
-            return on.row(sql, (item_id, item_id)) is not None
-
-    def contacts_wanted(self, wrote: Mapping[str, int], *, since: float = 0.0) -> list[str]:
-        """Of these contacts, each with when it wrote last, those that are not here or were read before that, or before
-        `since`.
-        """
-        left = dict(wrote)
-        with self.reading() as on:
-            for batch in chunks(list(wrote)):
-                sql = f"SELECT id, seen_at FROM contact WHERE id IN ({marks(len(batch))})"  # noqa: S608  marks alone
-                for contact_id, seen_at in on.rows(sql, batch):
-                    if seen_at >= max(since, wrote[contact_id]):
-                        del left[contact_id]
-        return list(left)
-
-    def contacts_unread(self, lo: int, hi: int) -> list[str]:
-        """Contacts of conversations created in [lo, hi) that were never read."""
-        sql = """
-            SELECT DISTINCT contact_id FROM conversation AS c
-            JOIN conversation_contact AS with_whom ON with_whom.conversation_id = c.id
-            WHERE c.created_at >= ? AND c.created_at < ? AND c.deleted_at IS NULL
-                AND NOT EXISTS (SELECT 1 FROM contact WHERE contact.id = contact_id)
-        """
-        with self.reading() as on:
-            return [contact_id for (contact_id,) in on.rows(sql, (lo, hi))]
+    # -- how much there is
 
     def contact_counts(self) -> dict[str, int]:
         """How many are `stored`, `merged` into others, or `gone` (deleted or archived); and how many are `unread`:
@@ -322,16 +252,6 @@ class MirrorStore:
         sql = f"""
             SELECT count(*) FROM conversation
             WHERE created_at >= ? AND created_at < ? AND deleted_at IS NULL AND {SHORT}
-        """  # noqa: S608  a constant
-        with self.reading() as on:
-            (count,) = on.row(sql, (lo, hi)) or (0,)
-        return int(count)
-
-    def count_unread(self, lo: int, hi: int) -> int:
-        """Of those, the ones whose thread is not here, or older than the row."""
-        sql = f"""
-            SELECT count(*) FROM conversation
-            WHERE created_at >= ? AND created_at < ? AND deleted_at IS NULL AND {UNREAD}
         """  # noqa: S608  a constant
         with self.reading() as on:
             (count,) = on.row(sql, (lo, hi)) or (0,)
@@ -367,26 +287,13 @@ class MirrorStore:
 
     def deletions_known_to(self) -> float | None:
         """When the last look at all deletions began; before the first one, when anything was read at all."""
-        sql = """
-            SELECT coalesce(
-                (SELECT started_at FROM sync WHERE kind = 'deletions' AND state = 'completed'
-                    ORDER BY started_at DESC LIMIT 1),
-                (SELECT started_at FROM sync WHERE kind <> 'deletions' ORDER BY started_at LIMIT 1)
-            )
-        """
         with self.reading() as on:
-            (at,) = on.row(sql) or (None,)
-        return None if at is None else float(at)
+            return SyncBook(on).deletions_known_to()
 
     def deletions(self) -> Deletions | None:
         """How far it is known what was deleted; None: nothing was ever read."""
-        at = self.deletions_known_to()
-        if at is None:
-            return None
-        sql = "SELECT state, error FROM sync WHERE kind = 'deletions' ORDER BY started_at DESC LIMIT 1"
         with self.reading() as on:
-            state, error = on.row(sql) or (None, None)
-        return Deletions(at, error if state == SyncState.FAILED else None)
+            return SyncBook(on).deletions()
 
     def windows(self, sync_id: str, *states: WindowState) -> list[Window]:
         """Of a backfill; all, or those in one of these states."""

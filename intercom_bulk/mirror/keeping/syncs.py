@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import LedgerError, UnknownRun
 from intercom_bulk.mirror.keeping.coverage import Span
-from intercom_bulk.mirror.keeping.proofs import Axis, Depth, Proof
+from intercom_bulk.mirror.keeping.proofs import Axis, Deletions, Depth, Proof
 from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState, WindowState
 
 if TYPE_CHECKING:
@@ -163,6 +163,27 @@ class SyncBook:
             " ORDER BY started_at DESC LIMIT 1"
         )
         return next(map(_sync, rows), None)
+
+    def deletions_known_to(self) -> float | None:
+        """When the last look at all deletions began; before the first one, when anything was read at all."""
+        sql = """
+            SELECT coalesce(
+                (SELECT started_at FROM sync WHERE kind = 'deletions' AND state = 'completed'
+                    ORDER BY started_at DESC LIMIT 1),
+                (SELECT started_at FROM sync WHERE kind <> 'deletions' ORDER BY started_at LIMIT 1)
+            )
+        """
+        (at,) = self._on.row(sql) or (None,)
+        return None if at is None else float(at)
+
+    def deletions(self) -> Deletions | None:
+        """How far it is known what was deleted; None: nothing was ever read."""
+        at = self.deletions_known_to()
+        if at is None:
+            return None
+        sql = "SELECT state, error FROM sync WHERE kind = 'deletions' ORDER BY started_at DESC LIMIT 1"
+        state, error = self._on.row(sql) or (None, None)
+        return Deletions(at, error if state == SyncState.FAILED else None)
 
     # -- windows
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.keeping.backend import chunks, marks
-from intercom_bulk.mirror.keeping.documents import ContactRow, columns, read_contact, read_thread, values
+from intercom_bulk.mirror.keeping.backend import chunks
+from intercom_bulk.mirror.keeping.documents import read_contact, read_thread
+from intercom_bulk.mirror.keeping.people import ADMINS, TAGS, TEAMS, mark_contacts, store_contacts, store_names
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth, Proof, proved_by_sync, proved_by_window
-from intercom_bulk.mirror.keeping.purging import EMPTY_CONTACT, leftovers, purge
+from intercom_bulk.mirror.keeping.purging import bury, leftovers, purge
 from intercom_bulk.mirror.keeping.rows import store_threads
 from intercom_bulk.mirror.keeping.schema import SyncState, WindowState
 from intercom_bulk.mirror.keeping.syncs import Counts, SyncBook
@@ -22,49 +23,12 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.keeping.coverage import Span
     from intercom_bulk.mirror.keeping.deciding import Stored
     from intercom_bulk.mirror.keeping.documents import Thread
+    from intercom_bulk.mirror.keeping.people import GoneContact, Named
+    from intercom_bulk.mirror.keeping.purging import Deleted
     from intercom_bulk.mirror.keeping.schema import SyncKind
     from intercom_bulk.mirror.keeping.syncs import Sync, Window
 
-__all__ = ["Deleted", "GoneContact", "MirrorWriter"]
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """A conversation that is no more, and when it went: by the list of deleted ones, or by a 404 of its own address."""
-
-    id: str
-    at: int
-    metrics_retained: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GoneContact:
-    """A contact that its own address says is no more, and when it said so; `merged_into`: the one that it is now. One
-    that was archived answers as one that was deleted.
-    """
-
-    id: str
-    at: int | None = None
-    merged_into: str | None = None
-
-
-_CONTACT = columns(ContactRow)
-_NEW_CONTACT = ", ".join(f"{name} = excluded.{name}" for name in _CONTACT if name != "id")
-_UPSERT_CONTACT = f"""
-    INSERT INTO contact (seen_at, {", ".join(_CONTACT)}) VALUES ({marks(1 + len(_CONTACT))})
-    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = NULL, merged_into = NULL,
-        {_NEW_CONTACT}
-    WHERE (contact.updated_at < excluded.updated_at
-        OR (contact.updated_at = excluded.updated_at AND contact.seen_at <= excluded.seen_at))
-        AND ((contact.deleted_at IS NULL AND contact.merged_into IS NULL) OR contact.seen_at < excluded.seen_at)
-"""  # noqa: S608  names of columns
-_MARK_CONTACT = f"""
-    INSERT INTO contact (seen_at, {", ".join(_CONTACT)}, deleted_at, merged_into)
-    VALUES ({marks(3 + len(_CONTACT))})
-    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, deleted_at = excluded.deleted_at,
-        merged_into = excluded.merged_into, {_NEW_CONTACT}
-    WHERE contact.seen_at <= excluded.seen_at
-"""  # noqa: S608  names of columns
+__all__ = ["MirrorWriter"]
 
 
 class MirrorWriter:
@@ -101,21 +65,21 @@ class MirrorWriter:
 
     def save_contacts(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> int:
         """How many were written: an older `updated_at` than the stored one's loses."""
-        rows = [(seen_at, *values(read_contact(document))) for document in documents]
+        rows = [read_contact(document) for document in documents]
         with self._atomic():
-            return self._on.execute_many(_UPSERT_CONTACT, rows) if rows else 0
+            return store_contacts(self._on, rows, seen_at)
 
     def save_tags(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> None:
         """Of GET /tags."""
-        self._name("tag", ("id", "name"), documents, seen_at)
+        self._name(TAGS, documents, seen_at)
 
     def save_teams(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> None:
         """Of GET /teams."""
-        self._name("team", ("id", "name"), documents, seen_at)
+        self._name(TEAMS, documents, seen_at)
 
     def save_admins(self, documents: Iterable[Mapping[str, Any]], *, seen_at: float) -> None:
         """Of GET /admins."""
-        self._name("admin", ("id", "name", "email"), documents, seen_at)
+        self._name(ADMINS, documents, seen_at)
 
     def mark_deleted(self, gone: Iterable[Deleted], *, seen_at: float) -> int:
         """Remember that these are gone, mirrored or not; how many of the mirrored ones are newly so. Their rows stay,
@@ -124,20 +88,15 @@ class MirrorWriter:
         marked = 0
         with self._atomic():
             for batch in chunks(gone):
-                marked += self._bury({one.id: one for one in batch}, seen_at)
+                marked += bury(self._on, self._index, batch, seen_at)
         return marked
 
     def mark_contacts(self, gone: Iterable[GoneContact], *, seen_at: float) -> None:
         """Contacts that were deleted, or merged into others, as Intercom told at server time `seen_at`. Nothing of them
         stays but that.
         """
-        rows = [
-            (seen_at, *({**EMPTY_CONTACT, "id": one.id}[name] for name in _CONTACT), one.at, one.merged_into)
-            for one in gone
-        ]
         with self._atomic():
-            if rows:
-                self._on.execute_many(_MARK_CONTACT, rows)
+            mark_contacts(self._on, gone, seen_at)
 
     def compact(self) -> None:
         """Write the full-text index anew: words that are in no conversation any more leave its pages."""
@@ -305,36 +264,14 @@ class MirrorWriter:
     def _store(self, threads: Sequence[Thread], seen_at: float) -> Stored:
         return store_threads(self._on, self._index, threads, seen_at)
 
+    def _name(self, things: Named, documents: Iterable[Mapping[str, Any]], seen_at: float) -> None:
+        with self._atomic():
+            store_names(self._on, things, documents, seen_at)
+
     def _save_window(self, window: Window) -> Window:
         with self._atomic():
             self._book.save(window)
         return window
-
-    def _bury(self, gone: Mapping[str, Deleted], seen_at: float) -> int:
-        self._on.execute_many(
-            "INSERT INTO tombstone VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            [(one.id, one.at, one.metrics_retained, seen_at) for one in gone.values()],
-        )
-        sql = f"SELECT key, id FROM conversation WHERE deleted_at IS NULL AND id IN ({marks(len(gone))})"  # noqa: S608
-        alive = list(self._on.rows(sql, list(gone)))
-        purge(self._on, self._index, [(key, item_id, gone[item_id].at) for key, item_id in alive])
-        return len(alive)
-
-    def _name(self, table: str, names: tuple[str, ...], documents: Iterable[Mapping[str, Any]], seen_at: float) -> None:
-        rows = [
-            (*(str(document.get(name) or "") for name in names), seen_at)
-            for document in documents
-            if document.get("id")
-        ]
-        sql = f"""
-            INSERT INTO {table} ({", ".join(names)}, seen_at) VALUES ({marks(len(names) + 1)})
-            ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at,
-                {", ".join(f"{name} = excluded.{name}" for name in names[1:])}
-            WHERE {table}.seen_at <= excluded.seen_at
-        """  # noqa: S608  names of tables and columns
-        with self._atomic():
-            if rows:
-                self._on.execute_many(sql, rows)
 
 
 def _read(documents: Iterable[Mapping[str, Any]]) -> list[Thread]:
