@@ -13,9 +13,9 @@ from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.keeping.files import fts5_expression
 from intercom_bulk.mirror.keeping.packing import pack, unpack
 from intercom_bulk.mirror.keeping.plain import plain_text
-from intercom_bulk.mirror.keeping.tsvector import TsVector
 from intercom_bulk.mirror.keeping.schema import KEY_BITS
 from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.tsvector import TsVector
 from intercom_bulk.mirror.keeping.words import Wanted, folded, read_search
 from tests.mirror.made import T, conversation, kept, thread
 
