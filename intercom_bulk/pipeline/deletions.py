@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intercom_bulk.api.pages import RawPage, Search
-    from intercom_bulk.mirror.keeping.purging import Deleted
     from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.tombs import Deleted
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["mark_deleted"]

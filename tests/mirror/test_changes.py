@@ -15,9 +15,9 @@ from intercom_bulk.mirror.fetching.changes import ChangeSource, ask_smaller, cha
 from intercom_bulk.mirror.fetching.listing import Listing
 from intercom_bulk.mirror.fetching.meter import Meter
 from intercom_bulk.mirror.keeping.proofs import Axis, Depth
-from intercom_bulk.mirror.keeping.purging import Deleted
 from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.mirror.keeping.wanted import versions
 from intercom_bulk.sandbox import SandboxOptions
 from tests.mirror.made import T, conversation

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.mirror.keeping.purging import Deleted
 from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.mirror.keeping.wanted import threads_wanted
 from tests.mirror.made import T, conversation, kept, thread
 

@@ -16,11 +16,11 @@ from intercom_bulk.mirror.keeping.deciding import Stored
 from intercom_bulk.mirror.keeping.documents import read_thread
 from intercom_bulk.mirror.keeping.people import GoneContact
 from intercom_bulk.mirror.keeping.proofs import Axis, Depth
-from intercom_bulk.mirror.keeping.purging import Deleted
 from intercom_bulk.mirror.keeping.questions import checked_question
 from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState, WindowState
 from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.mirror.keeping.syncs import Counts
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.mirror.keeping.wanted import contacts_unread, contacts_wanted, threads_unread, threads_wanted
 from tests.mirror.made import T, conversation, kept, part, thread
 

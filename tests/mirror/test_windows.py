@@ -15,9 +15,9 @@ from intercom_bulk.mirror.fetching.meter import Meter
 from intercom_bulk.mirror.fetching.windows import WindowSource
 from intercom_bulk.mirror.keeping.coverage import Span
 from intercom_bulk.mirror.keeping.proofs import Depth
-from intercom_bulk.mirror.keeping.purging import Deleted
 from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
 from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.mirror.keeping.wanted import has_thread
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace

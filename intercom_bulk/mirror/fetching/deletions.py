@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from intercom_bulk.api.pages import Search, endpoint
 from intercom_bulk.errors import Gone, Rejected, Unauthorized
-from intercom_bulk.mirror.keeping.purging import Deleted
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.runs.model import Page, Slice
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from intercom_bulk.api.pages import Search
     from intercom_bulk.mirror.fetching.launch import Given
     from intercom_bulk.mirror.keeping.proofs import Proof
-    from intercom_bulk.mirror.keeping.purging import Deleted
     from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.mirror.keeping.syncs import Sync
+    from intercom_bulk.mirror.keeping.tombs import Deleted
     from intercom_bulk.runs.seams import Source
     from intercom_bulk.runs.summary import Summary
 

@@ -6,11 +6,9 @@ item. A run of more than one life has one sync.
 
 from __future__ import annotations
 
-import platform
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
@@ -19,6 +17,7 @@ from intercom_bulk.mirror.fetching.meter import Meter
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
 from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.runs.beginning import check_workspace, list_anew, versions
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.options import RunOptions
@@ -186,7 +185,7 @@ class MirrorLaunch:
         try:
             given = self._given(store, writer, meter, now)
             work = self.make_work(given)
-            self._reopen(work.source)
+            list_anew(self._ledger, self._earlier, work.source)
         except BaseException:
             writer.close()
             store.close()
@@ -221,26 +220,11 @@ class MirrorLaunch:
         life = 1 if self._earlier is None else self._earlier.lives + 1
         return Given(self.workspace, store, writer, sync, meter, life, self.timeout, self.workers, self.lag)
 
-    def _reopen(self, source: Source) -> None:
-        """How far it got is in the mirror: a further life reads what the source opens now, not the ledger's slices."""
-        if self._earlier is None or self._ledger is None or not self._earlier.pass_number:
-            return
-        number = self._earlier.pass_number
-        with self._ledger.atomic():
-            for part in self._ledger.slices(number):
-                self._ledger.save_slice(replace(part, done=True), number)
-            for part in source.open():
-                self._ledger.save_slice(part, number)
-
     def _check_workspace(self, workspace: str) -> None:
         earlier = self._earlier
         if earlier is None and self.parent is not None:
             earlier = self.workspace.store.record(self.parent)
-        if earlier is not None and earlier.workspace is not None and earlier.workspace != workspace:
-            raise UsageError(
-                f"Run {earlier.run_id} belongs to workspace {earlier.workspace}, and this token to {workspace}: use the"
-                " token of that one."
-            )
+        check_workspace(earlier, workspace)
 
     def _record(self) -> RunRecord:
         now = self.workspace.clock.time()
@@ -252,11 +236,7 @@ class MirrorLaunch:
             reason=self.options.reason,
             base_url=self.workspace.settings.base_url,
             parameters={**self.parameters, "workers": self.workers, "timeout": self.timeout},
-            versions={
-                "intercom-bulk": version("intercom-bulk"),
-                "python": platform.python_version(),
-                "api": self.workspace.settings.api_version,
-            },
+            versions=versions(api=self.workspace.settings.api_version),
             created_at=now,
             updated_at=now,
         )

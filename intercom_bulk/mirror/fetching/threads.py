@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience, segment
 from intercom_bulk.errors import Gone, LedgerError, LeftAlone, Unauthorized
 from intercom_bulk.mirror.keeping.documents import read_version
-from intercom_bulk.mirror.keeping.purging import Deleted
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.mirror.keeping.wanted import has_thread
 from intercom_bulk.runs.model import Receipt
 

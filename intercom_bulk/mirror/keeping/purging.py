@@ -4,7 +4,7 @@ had. What people wrote, who they are and what it was about goes, in the transact
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.mirror.keeping.backend import chunks, marks
@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.mirror.keeping.backend import Connection, TextIndex
 
-__all__ = ["EMPTY_CONTACT", "Deleted", "bury", "emptied", "leftovers", "purge"]
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """A conversation that is no more, and when it went: by the list of deleted ones, or by a 404 of its own address."""
-
-    id: str
-    at: int
-    metrics_retained: bool | None = None
+__all__ = ["EMPTY_CONTACT", "emptied", "leftovers", "purge"]
 
 
 _KEPT = frozenset({"state", "open", "read", "priority", "reopens", "assignments", "parts_expected"})
@@ -51,21 +42,6 @@ _TABLES = ("part", "conversation_tag", "conversation_contact")
 def emptied(row: ConversationRow) -> ConversationRow:
     """The row without its content."""
     return replace(row, **_CONTENT)
-
-
-def bury(connection: Connection, index: TextIndex, gone: Sequence[Deleted], seen_at: float) -> int:
-    """Remember that these are gone, and purge those that are here; how many that were. Of one id, the last counts.
-    Within a transaction of the caller's, as `purge`.
-    """
-    by_id = {one.id: one for one in gone}
-    connection.execute_many(
-        "INSERT INTO tombstone VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        [(one.id, one.at, one.metrics_retained, seen_at) for one in by_id.values()],
-    )
-    sql = f"SELECT key, id FROM conversation WHERE deleted_at IS NULL AND id IN ({marks(len(by_id))})"  # noqa: S608
-    alive = list(connection.rows(sql, list(by_id)))
-    purge(connection, index, [(key, item_id, by_id[item_id].at) for key, item_id in alive])
-    return len(alive)
 
 
 def purge(connection: Connection, index: TextIndex, gone: Sequence[tuple[int, str, int]]) -> None:

@@ -11,10 +11,11 @@ from intercom_bulk.mirror.keeping.backend import chunks
 from intercom_bulk.mirror.keeping.documents import read_contact, read_thread
 from intercom_bulk.mirror.keeping.people import ADMINS, TAGS, TEAMS, mark_contacts, store_contacts, store_names
 from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth, Proof, proved_by_sync, proved_by_window
-from intercom_bulk.mirror.keeping.purging import bury, leftovers, purge
+from intercom_bulk.mirror.keeping.purging import leftovers, purge
 from intercom_bulk.mirror.keeping.rows import store_threads
 from intercom_bulk.mirror.keeping.schema import SyncState, WindowState
 from intercom_bulk.mirror.keeping.syncs import Counts, SyncBook
+from intercom_bulk.mirror.keeping.tombs import bury
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from intercom_bulk.mirror.keeping.deciding import Stored
     from intercom_bulk.mirror.keeping.documents import Thread
     from intercom_bulk.mirror.keeping.people import GoneContact, Named
-    from intercom_bulk.mirror.keeping.purging import Deleted
     from intercom_bulk.mirror.keeping.schema import SyncKind
     from intercom_bulk.mirror.keeping.syncs import Sync, Window
+    from intercom_bulk.mirror.keeping.tombs import Deleted
 
 __all__ = ["MirrorWriter"]
 
