@@ -39,7 +39,7 @@ class Memory:
         return len(self.given)
 
     def documents(self, *, sample: int | None = None, seed: int = 0) -> Iterator[Document]:
-        chosen: Iterable[int] = range(len(self.given))
+        chosen: Sequence[int] = range(len(self.given))
         if sample is not None and sample < len(self.given):
             chosen = sorted(random.Random(seed).sample(chosen, sample))
         return (self._with_results(self.given[at]) for at in chosen)
@@ -127,8 +127,9 @@ def _generated(
 ) -> Document:
     (kind, language), texts = chance.choices(groups, weights)[0]
     created = _START + int(chance.random() * 90 * _DAY)
+    messages: tuple[Message, ...] = ()
     if chance.random() < 1 / 8:
-        language, body, messages = "mixed", " ".join(chance.choices(everything, k=chance.randint(3, 60))), ()
+        language, body = "mixed", " ".join(chance.choices(everything, k=chance.randint(3, 60)))
     else:
         body = _swapped(chance, chance.choice(texts), everything)
         replies = [_swapped(chance, chance.choice(texts), everything) for _ in range(chance.randint(0, 4))]

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from bench.report import Section, at_most
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
 from intercom_bulk.mirror.search import Mirror
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from tests.stores.servers import database, server
 
 if TYPE_CHECKING:

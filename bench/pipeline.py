@@ -19,8 +19,8 @@ from bench.mirror import document
 from bench.report import Section, at_most, info
 from intercom_bulk import Pipeline, Settings
 from intercom_bulk.insights.phase import Phase
-from intercom_bulk.mirror.schema import SyncKind
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.schema import SyncKind
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.sandbox import SandboxOptions, SandboxProcess
 
 if TYPE_CHECKING:

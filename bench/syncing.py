@@ -16,9 +16,9 @@ import requests
 from bench.report import Section, at_least, at_most, exactly, info
 from intercom_bulk.api.pages import Search, endpoint, read_page
 from intercom_bulk.mirror.backfill import Backfill
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.sandbox import Sandbox, SandboxProcess, threads
 from intercom_bulk.settings import Settings
@@ -26,8 +26,8 @@ from intercom_bulk.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from intercom_bulk.mirror.report import SyncReport
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.fetching.report import SyncReport
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["changed", "turmoil"]

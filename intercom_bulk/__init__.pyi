@@ -35,13 +35,13 @@ from intercom_bulk.insights.builtin import builtin_phases
 from intercom_bulk.insights.labels import by_attribute, by_tag
 from intercom_bulk.insights.phase import Document, Message, Phase
 from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.fetching.report import SyncReport
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
 from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
 from intercom_bulk.mirror.picking import Picked
 from intercom_bulk.mirror.repair import Repair
-from intercom_bulk.mirror.report import SyncReport
 from intercom_bulk.mirror.search import Mirror
 from intercom_bulk.mirror.status import BackfillStatus
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
 from intercom_bulk.mirror.syncing import IncrementalSync, SyncRun
 from intercom_bulk.mirror.verify import Checked
 from intercom_bulk.pipeline.pipeline import Pipeline, PipelineRun

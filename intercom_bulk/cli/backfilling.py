@@ -13,7 +13,7 @@ from intercom_bulk.cli.screen import Screen, clip, wrapped
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.backfill import Backfill
-from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.keeping.proofs import Depth
 from intercom_bulk.runs.model import RunState
 from intercom_bulk.updaters.history import Runs
 

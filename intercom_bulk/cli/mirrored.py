@@ -12,12 +12,12 @@ from intercom_bulk.cli.making import settings
 from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
 from intercom_bulk.errors import SettingsError, Transient, UsageError
 from intercom_bulk.mirror import export as exporting
-from intercom_bulk.mirror.files import checked_workspace
+from intercom_bulk.mirror.keeping.files import checked_workspace
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.mirror.live import connect_mirror
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind
 from intercom_bulk.mirror.search import Mirror
-from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.whose import whose
 from intercom_bulk.settings import Settings
 from intercom_bulk.workspace import written
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from intercom_bulk.mirror.coverage import Coverage
-    from intercom_bulk.mirror.syncs import Sync
+    from intercom_bulk.mirror.keeping.coverage import Coverage
+    from intercom_bulk.mirror.keeping.syncs import Sync
 
 __all__ = ["export", "opened", "search", "sql", "status", "trust"]
 

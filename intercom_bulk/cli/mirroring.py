@@ -10,8 +10,8 @@ from intercom_bulk.cli.following import follow
 from intercom_bulk.cli.making import run_options, settings
 from intercom_bulk.cli.mirrored import opened, trust
 from intercom_bulk.cli.screen import Screen, table, when, wrapped
+from intercom_bulk.mirror.keeping.schema import SyncState
 from intercom_bulk.mirror.repair import Repair
-from intercom_bulk.mirror.schema import SyncState
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.mirror.verify import DAY, Checked
 from intercom_bulk.mirror.verify import verify as verified
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from intercom_bulk.mirror.report import SyncReport
+    from intercom_bulk.mirror.fetching.report import SyncReport
 
 __all__ = ["repair", "sync", "verify"]
 

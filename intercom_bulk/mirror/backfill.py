@@ -10,16 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.contacts import Contacts, WithContacts
-from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as
+from intercom_bulk.mirror.fetching.contacts import Contacts, WithContacts
+from intercom_bulk.mirror.fetching.launch import Ending, MirrorLaunch, Work, ended_as
+from intercom_bulk.mirror.fetching.spans import DAY, days_of
+from intercom_bulk.mirror.fetching.threads import ThreadFetch
+from intercom_bulk.mirror.fetching.windows import LANES, WindowSource
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.mirror.moments import second_of
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.spans import DAY, days_of
 from intercom_bulk.mirror.status import BackfillStatus, status_of
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.threads import ThreadFetch
-from intercom_bulk.mirror.windows import LANES, WindowSource
 from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.wishes import Wish
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
-    from intercom_bulk.mirror.launch import Given
+    from intercom_bulk.mirror.fetching.launch import Given
     from intercom_bulk.mirror.moments import Moment
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.record import RunRecord

@@ -22,7 +22,7 @@ from intercom_bulk.runs.report import id_cell, printable, safe_cell
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 __all__ = ["CONVERSATIONS", "MESSAGES", "write_csv", "write_jsonl", "write_parquet"]
 

@@ -1,4 +1,4 @@
-"""Whether the mirror can answer a question, and in what words to say so. Pure.
+"""Whether the mirror can answer a question. Pure; in what words to say so is for telling.py.
 
 A question is about the conversations created from `start` to `end`, as they stood at `end` or now, whichever was first.
 The last five minutes of it are forgiven: what is asked about is the time up to the horizon, `min(end, now)` less
@@ -16,23 +16,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from intercom_bulk.mirror.coverage import Coverage
+from intercom_bulk.mirror.keeping.coverage import Coverage
+from intercom_bulk.mirror.telling import Telling
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from intercom_bulk.mirror.proofs import Knowledge
+    from intercom_bulk.mirror.keeping.proofs import Deletions, Knowledge
 
-__all__ = ["GRACE", "Deletions", "Freshness", "Gap", "GapKind", "State", "judge"]
+__all__ = ["GRACE", "Freshness", "Gap", "GapKind", "State", "judge"]
 
 GRACE = 300
 """Seconds at the end of a question that nobody waits for."""
-_NAMED = 3
-"""So many holes are named in a message; the others are counted."""
 
 
 class State(StrEnum):
@@ -49,16 +48,6 @@ class GapKind(StrEnum):
     CONVERSATIONS = "conversations"
     CHANGES = "changes"
     DELETIONS = "deletions"
-
-
-@dataclass(frozen=True, slots=True)
-class Deletions:
-    """What was deleted before second `known_to` is marked. `refusal`: why the last look at the list of deleted ones saw
-    nothing of it.
-    """
-
-    known_to: float
-    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +105,13 @@ def judge(
     state = State.FRESH if not gaps else State.PARTIAL if reaches else State.STALE
     limit = math.ceil(min(now, now if end is None else end))
     as_of = known.current_until(first, horizon)
-    told = _Telling(known, first, horizon, holes, changes, zone)
+    told = Telling(known, first, horizon, holes, changes, zone)
     if state is State.STALE:
         message = told.stale()
     else:
         message = told.future(math.floor(start)) if start is not None and start > now else told.reaching(limit)
     if deletions is not None and unmarked is not None:
-        message = f"{message} {told.unmarked(unmarked, deletions)}"
+        message = f"{message} {told.unmarked(unmarked.lo, deletions)}"
     return Freshness(
         state=state,
         message=message,
@@ -146,77 +135,3 @@ def _unmarked(deletions: Deletions | None, horizon: int, changes: Coverage) -> G
 
 def _gaps(kind: GapKind, missing: Coverage) -> tuple[Gap, ...]:
     return tuple(Gap(kind, span.lo, span.hi) for span in missing)
-
-
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """A verdict, as a person would want to hear it."""
-
-    known: Knowledge
-    first: int
-    horizon: int
-    holes: Coverage
-    changes: Coverage
-    zone: tzinfo
-
-    def up_to(self, limit: int) -> int | None:
-        """Without a hole from the start to there, and nothing beyond what was asked."""
-        span = self.known.members.span_of(self.first)
-        if span is None:
-            return None
-        ends = [span.hi, limit]
-        if self.changes.start is not None:
-            ends.append(max(self.changes.start, self.first))
-        return min(ends)
-
-    def future(self, start: int) -> str:
-        """Nobody knows anything of it, and there is nothing: that the rest is fresh says nothing of it."""
-        return f"The time asked about has not come yet: it begins at {self._at(start)}."
-
-    def stale(self) -> str:
-        members = self.known.members
-        asked = members & Coverage.between(self.first, self.horizon)
-        if members.end is None and self.known.is_shallow:
-            return "Only rows are here, not the messages after the first: run a backfill of whole conversations."
-        if members.end is None:
-            return "The mirror is empty: run a backfill first."
-        if asked.start is not None:
-            rest = self._missing(self.holes - Coverage.between(self.first, asked.start))
-            return f"Does not reach back to {self._at(self.first)}: begins at {self._at(asked.start)}{rest}."
-        if members.end <= self.first:
-            return f"Includes conversations up to {self._at(members.end)} only: nothing of the time asked about."
-        return "Nothing of the time asked about is in the mirror: backfill it."
-
-    def reaching(self, limit: int) -> str:
-        """Trailing holes are "newer ones"; holes that something follows are named."""
-        end = self.known.members & Coverage.between(self.first, limit)
-        newest = end.end if end.end is not None else self.first
-        inner = self.holes & Coverage.between(self.first, newest)
-        trailing = bool(self.holes - inner)
-        if self.changes and not self.holes and self.changes.end == self.horizon and len(self.changes.spans) == 1:
-            since = self._at(self.changes.spans[0].lo)
-            return f"Includes conversations up to {self._at(newest)}; changes since {since} may be missing."
-        tail = "; may be missing newer ones" if trailing else ""
-        changed = self._changed(newest if trailing else self.horizon)
-        return f"Includes conversations up to {self._at(newest)}{self._missing(inner)}{tail}{changed}."
-
-    def unmarked(self, gap: Gap, deletions: Deletions) -> str:
-        told = f"Conversations deleted since {self._at(gap.lo)} may still be there"
-        why = f": Intercom did not tell which. {deletions.refusal}" if deletions.refusal is not None else ""
-        return f"{told}{why}" if why.endswith(".") else f"{told}{why}."
-
-    def _missing(self, holes: Coverage) -> str:
-        return f", except of {self._spans(holes)}" if holes else ""
-
-    def _changed(self, newest: int) -> str:
-        """Where newer conversations are said to be missing, changes in their time go without saying."""
-        told = Coverage(tuple(span for span in self.changes if span.lo < newest))
-        return f"; changes made from {self._spans(told)} may be missing" if told else ""
-
-    def _spans(self, spans: Coverage) -> str:
-        named = [f"{self._at(span.lo)} to {self._at(span.hi)}" for span in spans.spans[:_NAMED]]
-        more = len(spans.spans) - _NAMED
-        return " and ".join(filter(None, [", ".join(named), f"{more} more span{'s' * (more > 1)}" if more > 0 else ""]))
-
-    def _at(self, second: int) -> str:
-        return datetime.fromtimestamp(second, self.zone).strftime("%Y-%m-%d %H:%M")

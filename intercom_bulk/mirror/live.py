@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.errors import IntercomBulkError
 from intercom_bulk.mirror.backfill import Backfill
+from intercom_bulk.mirror.fetching.launch import mirror_of
+from intercom_bulk.mirror.fetching.spans import DAY
 from intercom_bulk.mirror.freshness import GapKind
-from intercom_bulk.mirror.launch import mirror_of
-from intercom_bulk.mirror.proofs import INDEX_LAG
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG
 from intercom_bulk.mirror.search import Mirror
-from intercom_bulk.mirror.spans import DAY
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.mirror.whose import whose
 from intercom_bulk.settings import Settings
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from intercom_bulk.mirror.freshness import Gap
-    from intercom_bulk.mirror.proofs import Depth
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.proofs import Depth
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.mirror.syncing import SyncRun
     from intercom_bulk.runs.handle import Run
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.language.compile import compile_query
 from intercom_bulk.errors import UnknownNameError, UsageError
-from intercom_bulk.mirror.backend import marks
-from intercom_bulk.mirror.packing import unpack
+from intercom_bulk.mirror.keeping.backend import marks
+from intercom_bulk.mirror.keeping.packing import unpack
 from intercom_bulk.runs.ids import Ids, Origin, id_name, plain_row
 from intercom_bulk.runs.inputs import Row
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from intercom_bulk.api.language.expression import Expression
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 __all__ = ["Picked", "by_query", "by_sql"]
 

@@ -14,16 +14,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.contacts import Contacts, WithContacts
-from intercom_bulk.mirror.coverage import Coverage, Span
-from intercom_bulk.mirror.launch import Ending, MirrorLaunch, Work, ended_as, mirror_of
+from intercom_bulk.mirror.fetching.contacts import Contacts, WithContacts
+from intercom_bulk.mirror.fetching.launch import Ending, MirrorLaunch, Work, ended_as, mirror_of
+from intercom_bulk.mirror.fetching.threads import ThreadFetch
+from intercom_bulk.mirror.fetching.windows import WindowSource
+from intercom_bulk.mirror.keeping.coverage import Coverage, Span
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
+from intercom_bulk.mirror.keeping.wanted import count_unread, threads_unread
 from intercom_bulk.mirror.moments import second_of
-from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
-from intercom_bulk.mirror.schema import SyncKind, WindowState
-from intercom_bulk.mirror.threads import ThreadFetch
 from intercom_bulk.mirror.verify import DAY, Checked, count_there, range_of, threads_of, verify
 from intercom_bulk.mirror.whose import whose
-from intercom_bulk.mirror.windows import WindowSource
 from intercom_bulk.runs.model import Item, Page, Slice
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.settings import Settings
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import tzinfo
 
-    from intercom_bulk.mirror.launch import Given
+    from intercom_bulk.mirror.fetching.launch import Given
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.mirror.moments import Moment
-    from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.summary import Summary
 
@@ -215,12 +216,12 @@ class RepairSource:
             """
             yield from (row[0] for row in store.sql(unseen, (span.lo, span.hi, before)).rows)
         for span in self.threads:
-            yield from store.threads_unread(span.lo, span.hi, limit=1 << 40)
+            yield from threads_unread(store, span.lo, span.hi, limit=1 << 40)
 
     def end(self, summary: Summary) -> Ending:
         """Threads are proved where none is left unread."""
         store, wanted = self.given.store, Coverage.of(self.threads)
         stored = store.windows(self.given.sync.id, WindowState.STORED)
         within = [window for window in stored if wanted.covers(window.lo, window.hi)]
-        self.given.writer.prove_threads(one for one in within if not store.count_unread(one.lo, one.hi))
+        self.given.writer.prove_threads(one for one in within if not count_unread(store, one.lo, one.hi))
         return Ending(ended_as(summary))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import UsageError
 from intercom_bulk.mirror.freshness import judge
+from intercom_bulk.mirror.keeping.proofs import Depth
 from intercom_bulk.mirror.moments import Moment, second_of
 from intercom_bulk.mirror.picking import by_query, by_sql
-from intercom_bulk.mirror.proofs import Depth
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from intercom_bulk.api.language.expression import Expression
     from intercom_bulk.clock import Clock
-    from intercom_bulk.mirror.coverage import Coverage
+    from intercom_bulk.mirror.fetching.report import SyncReport
     from intercom_bulk.mirror.freshness import Freshness, Gap
+    from intercom_bulk.mirror.keeping.coverage import Coverage
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.mirror.picking import Picked
-    from intercom_bulk.mirror.report import SyncReport
-    from intercom_bulk.mirror.store import MirrorStore
 
 __all__ = ["Found", "Mirror", "Moment", "Waited", "sync_info"]
 

@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import UnknownRun
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import WindowState
-from intercom_bulk.mirror.spans import title
+from intercom_bulk.mirror.fetching.spans import title
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import WindowState
+from intercom_bulk.mirror.keeping.wanted import count_unread
 from intercom_bulk.runs.model import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync, Window
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync, Window
     from intercom_bulk.runs.record import RunRecord
 
 __all__ = ["BackfillStatus", "status_of"]
@@ -90,7 +91,7 @@ def status_of(store: MirrorStore, record: RunRecord) -> BackfillStatus:
     lo, hi, depth = sync.question["since"], sync.question["until"], Depth(sync.question["depth"])
     windows = store.windows(sync_id)
     stored = store.count_created(lo, hi)
-    missing = store.count_unread(lo, hi) if depth is Depth.THREAD else 0
+    missing = count_unread(store, lo, hi) if depth is Depth.THREAD else 0
     done = [window for window in windows if window.state is WindowState.STORED]
     is_under_way = record.state in {RunState.RUNNING, RunState.PAUSING, RunState.PAUSED}
     current = next((window for window in windows if window.state is WindowState.FETCHING), None)

@@ -7,11 +7,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from intercom_bulk.errors import LedgerError, RunBusy, UsageError
-from intercom_bulk.mirror.incremental import Catching, where_from
-from intercom_bulk.mirror.launch import MirrorLaunch, mirror_of
-from intercom_bulk.mirror.proofs import INDEX_LAG, Depth
-from intercom_bulk.mirror.report import SyncReport
-from intercom_bulk.mirror.schema import SyncKind
+from intercom_bulk.mirror.fetching.incremental import Catching, where_from
+from intercom_bulk.mirror.fetching.launch import MirrorLaunch, mirror_of
+from intercom_bulk.mirror.fetching.report import SyncReport
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind
 from intercom_bulk.mirror.whose import whose
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.settings import Settings, checked_sync_strategy, checked_sync_workers
@@ -20,8 +20,8 @@ from intercom_bulk.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from intercom_bulk.mirror.launch import Given, Work
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.fetching.launch import Given, Work
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.summary import Progress, Summary
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.api.client import patience
 from intercom_bulk.api.pages import SORT_KEY, Search, endpoint, read_page
 from intercom_bulk.errors import Transient, UsageError
-from intercom_bulk.mirror.coverage import Coverage, Span
-from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.keeping.coverage import Coverage, Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.wanted import count_unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["DAY", "Checked", "count_there", "created_within", "range_of", "verify", "windows_of"]
@@ -89,7 +90,7 @@ def _looked(store: MirrorStore, span: Span, there: int, rows: Coverage, threads:
         here=store.count_created(span.lo, span.hi),
         there=there,
         is_hole=not rows.covers(span.lo, span.hi),
-        unread=sum(store.count_unread(part.lo, part.hi) for part in threads & Coverage((span,))),
+        unread=sum(count_unread(store, part.lo, part.hi) for part in threads & Coverage((span,))),
         cut=store.count_short(span.lo, span.hi),
     )
 

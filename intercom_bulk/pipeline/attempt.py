@@ -4,19 +4,18 @@ its items. What is counted here is written together with what was counted.
 
 from __future__ import annotations
 
-import platform
 import threading
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.governor import Governor
 from intercom_bulk.api.steady import SteadyPace
 from intercom_bulk.errors import IntercomBulkError, UsageError
 from intercom_bulk.insights.phase import Phase
-from intercom_bulk.mirror.launch import drawn_id
+from intercom_bulk.mirror.fetching.launch import drawn_id
 from intercom_bulk.pipeline.corpus import MirrorCorpus
 from intercom_bulk.pipeline.phasing import OneByOne, PhaseAction, PhaseSource
+from intercom_bulk.runs.beginning import list_anew, versions
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.record import RunRecord
@@ -25,7 +24,7 @@ from intercom_bulk.runs.seams import Plan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.pipeline.book import PhaseProgress, PipelineBook, Said, Told
     from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.workspace import Workspace
@@ -106,7 +105,7 @@ class Attempt:
             workspace=self._store.workspace,
             base_url=settings.base_url,
             parameters={"pipeline": self.told.id, "phase": self._phase.name},
-            versions={"intercom-bulk": version("intercom-bulk"), "python": platform.python_version()},
+            versions=versions(),
             created_at=now,
             updated_at=now,
         )
@@ -119,7 +118,7 @@ class Attempt:
         source = PhaseSource(phase, self._corpus, run_id=self.told.id, skip=self._skip, vanish=self._vanish)
         action = PhaseAction(phase, self._corpus, source, self._keep, governor)
         lives = 0 if self._earlier is None else self._earlier.lives
-        self._reopen(source)
+        list_anew(self._ledger, self._earlier, source)  # what is done is known from what is stored
         return Plan(
             run_id=run_id,
             title=phase.name,
@@ -154,17 +153,6 @@ class Attempt:
             raise UsageError(
                 f"{phase.name} cannot begin ({type(error).__name__}: {error}): mend it, then resume run {self.told.id}."
             ) from error
-
-    def _reopen(self, source: PhaseSource) -> None:
-        """What is done is known from what is stored: a further life lists anew."""
-        if self._earlier is None or self._ledger is None or not self._earlier.pass_number:
-            return
-        number = self._earlier.pass_number
-        with self._ledger.atomic():
-            for part in self._ledger.slices(number):
-                self._ledger.save_slice(replace(part, done=True), number)
-            for part in source.open():
-                self._ledger.save_slice(part, number)
 
     # -- what it comes to
 

@@ -13,14 +13,14 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import UnknownRun
-from intercom_bulk.mirror.backend import chunks, marks
-from intercom_bulk.mirror.phase_tables import CHECKPOINT, STATUS
+from intercom_bulk.mirror.keeping.backend import chunks, marks
+from intercom_bulk.mirror.keeping.phase_tables import CHECKPOINT, STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from intercom_bulk.insights.phase import Phase, Result
-    from intercom_bulk.mirror.backend import Connection
+    from intercom_bulk.mirror.keeping.backend import Connection
 
 __all__ = ["PhaseProgress", "PipelineBook", "Said", "Told", "known_runs", "packed"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from intercom_bulk.errors import IntercomBulkError, LedgerError, RunBusy, Stopped, UnknownRun
 from intercom_bulk.mirror.backfill import Backfill
-from intercom_bulk.mirror.launch import drawn_id
+from intercom_bulk.mirror.fetching.launch import drawn_id
 from intercom_bulk.pipeline.attempt import Attempt
 from intercom_bulk.pipeline.deletions import mark_deleted
 from intercom_bulk.runs.model import RunState
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from intercom_bulk.insights.phase import Phase
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.pipeline.book import PipelineBook, Told
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.record import RunRecord

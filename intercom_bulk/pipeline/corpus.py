@@ -10,14 +10,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.insights.phase import Document, Message
-from intercom_bulk.mirror.backend import chunks, marks
+from intercom_bulk.mirror.keeping.backend import chunks, marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from intercom_bulk.insights.phase import Matrix, Result
-    from intercom_bulk.mirror.backend import Connection
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.backend import Connection
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 __all__ = ["Listed", "MirrorCorpus"]
 

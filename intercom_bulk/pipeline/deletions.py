@@ -6,17 +6,17 @@ import logging
 from typing import TYPE_CHECKING
 
 from intercom_bulk.api.pages import read_page
-from intercom_bulk.mirror.deletions import DeletionSource
-from intercom_bulk.mirror.incremental import OVERLAP
-from intercom_bulk.mirror.launch import drawn_id
-from intercom_bulk.mirror.schema import SyncKind, SyncState
+from intercom_bulk.mirror.fetching.deletions import DeletionSource
+from intercom_bulk.mirror.fetching.incremental import OVERLAP
+from intercom_bulk.mirror.fetching.launch import drawn_id
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intercom_bulk.api.pages import RawPage, Search
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.writer import Deleted
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.tombs import Deleted
     from intercom_bulk.workspace import Workspace
 
 __all__ = ["mark_deleted"]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from intercom_bulk.errors import NoResumableRun, PipelineBusy, RunBusy, UnknownRun, UsageError
-from intercom_bulk.mirror.launch import mirror_of
-from intercom_bulk.mirror.spans import DAY
+from intercom_bulk.mirror.fetching.launch import mirror_of
+from intercom_bulk.mirror.fetching.spans import DAY
 from intercom_bulk.mirror.whose import whose
 from intercom_bulk.pipeline.book import PipelineBook, Told, known_runs
 from intercom_bulk.pipeline.conductor import Conductor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from intercom_bulk.insights.phase import Phase
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.runs.store import RunStore
 
 __all__ = ["Pipeline", "PipelineRun"]

@@ -12,8 +12,8 @@ from intercom_bulk.mirror.status import status_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.mirror.status import BackfillStatus
-    from intercom_bulk.mirror.store import MirrorStore
     from intercom_bulk.pipeline.book import PhaseProgress, Told
     from intercom_bulk.runs.store import RunStore
 

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.clock import SYSTEM
-from intercom_bulk.mirror.coverage import Coverage
-from intercom_bulk.mirror.launch import mirror_of
-from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.fetching.launch import mirror_of
+from intercom_bulk.mirror.fetching.spans import DAY
+from intercom_bulk.mirror.keeping.coverage import Coverage
+from intercom_bulk.mirror.keeping.proofs import Depth
 from intercom_bulk.mirror.search import Mirror
-from intercom_bulk.mirror.spans import DAY
 from intercom_bulk.mirror.whose import whose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync
     from intercom_bulk.mirror.whose import Whose
     from intercom_bulk.settings import Settings
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 WATCHED, ALONE = 0.5, 1.0
 """Seconds between two looks: while somebody watches, and while nobody does."""
 AROUND = 2.0
-"""Seconds between two looks at the locks and records of all live runs; they are files."""
+"""Seconds between two looks at the locks and records of all live runs, and at the pipeline; they are files."""
 LINGER = 10.0
 """Seconds that a run which ended stays among the live ones, so that who watches sees how."""
 
@@ -42,6 +42,7 @@ class Pulse:
         self._refused = refused
         self._pipeline = pipeline
         self._records: dict[str, RunRecord] = {}
+        self._active: Any = None
         self._ended: dict[str, float] = {}
         self._next_round = 0.0
         self._stop = threading.Event()
@@ -51,7 +52,7 @@ class Pulse:
     def picture(self, topic: str) -> bytes:
         """How it stands now, for who has just begun to watch. Raises `NotThere`."""
         if topic == ALL:
-            self._records = {record.run_id: record for record in self._table.live()}
+            self._look_around()
             return self._of_all(SYSTEM.monotonic())
         return self._of_one(self._table.view(self._table.record(topic)))
 
@@ -96,15 +97,20 @@ class Pulse:
 
     def _tell(self, topics: set[str], now: float, *, around: bool) -> None:
         if around:
-            self._records = {record.run_id: record for record in self._table.live()}
+            self._look_around()
         if ALL in topics:
             self._hub.put(ALL, self._of_all(now))
         for run_id in topics - {ALL}:
             self._tell_one(run_id, around=around)
 
+    def _look_around(self) -> None:
+        """Into files: the runs that any process works on, and the pipeline under way."""
+        self._records = {record.run_id: record for record in self._table.live()}
+        self._active = self._pipeline()
+
     def _of_all(self, now: float) -> bytes:
         runs = [self._table.view(record) for record in self._shown(now)]
-        told = {"at": SYSTEM.time(), "runs": runs, "rate": self._rate.now(), "pipeline": self._pipeline()}
+        told = {"at": SYSTEM.time(), "runs": runs, "rate": self._rate.now(), "pipeline": self._active}
         return event("runs", told)
 
     def _of_one(self, view: dict[str, Any]) -> bytes:

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import IntercomBulkError, LedgerError, UnknownRun, UsageError
-from intercom_bulk.runs.model import RunState, Status
+from intercom_bulk.runs.model import RunState
+from intercom_bulk.service.asked import asked_status, refuse_unstorable
 from intercom_bulk.service.refusals import Conflict, NotThere, Overloaded
+from intercom_bulk.service.totals import Totals
 from intercom_bulk.service.views import LIVE, inbox, item_view, run_view
+from intercom_bulk.service.worked import Worked
 from intercom_bulk.workspace import run_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from intercom_bulk.runs.handle import Run
+    from intercom_bulk.runs.ledger import RunLedger
     from intercom_bulk.runs.record import RunRecord
     from intercom_bulk.runs.store import RunStore
     from intercom_bulk.settings import Settings
     from intercom_bulk.updaters.base import IntercomBulkUpdater
     from intercom_bulk.updaters.history import Runs
 
-__all__ = ["RunTable", "Worked", "checked_id"]
+__all__ = ["RunTable", "checked_id"]
 
-HISTORY = 1800
-"""Moments of a run's rate that are kept; at one each two seconds, an hour."""
-STALE = 2.0
-"""Seconds that the totals of a run stand on which another process works: they are counted from its items."""
 FIRST_SIGNS = 0.3
 """Seconds in which a run that cannot begin says so to whoever started it."""
 REMEMBERED = 200
@@ -39,41 +38,6 @@ BEGINNING, GLANCE = 200, 0.05
 _LONGEST_ID = 100
 
 
-@dataclass(eq=False)
-class Worked:
-    """A run that this process works on. `before`: codes of its earlier lives, `at_start`: their
-    totals; `rates`: (epoch seconds, items/s).
-    """
-
-    run: Run
-    updater: IntercomBulkUpdater | None
-    before: Counter[str] = field(default_factory=Counter)
-    rates: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    error: str | None = None
-    at_start: dict[str, int] = field(default_factory=dict)
-
-    def settled(self) -> Counter[str]:
-        """What this life of the run has settled."""
-        return Counter(self.counts()) - Counter(self.at_start)
-
-    @property
-    def is_over(self) -> bool:
-        return self.run.wait(0)
-
-    def counts(self) -> dict[str, int]:
-        """How many items stand where, by the engine's own count: no item is read for it."""
-        told = self.run.progress()
-        if told is None:
-            return {}
-        staged = max((told.total or 0) - told.settled - told.unknown, 0)
-        pairs = {Status.DONE: told.done, Status.FAILED: told.failed, Status.SKIPPED: told.skipped,
-                 Status.UNKNOWN: told.unknown, Status.STAGED: staged}  # fmt: skip
-        return {status.value: count for status, count in pairs.items()}
-
-    def codes(self) -> dict[str, int]:
-        return dict(self.before + Counter(self.run.summary().codes))
-
-
 class RunTable:
     """Any thread may ask. Nothing here is done for each item of a run."""
 
@@ -81,7 +45,7 @@ class RunTable:
         self._settings = settings
         self._runs = runs
         self._worked: dict[str, Worked] = {}
-        self._totals: dict[str, tuple[object, dict[str, int], dict[str, int]]] = {}
+        self._totals = Totals()
         self._lock = threading.Lock()
         self._closing = False
         self._forgotten: Counter[str] = Counter()
@@ -117,7 +81,14 @@ class RunTable:
         try:
             return self.store.record(checked_id(run_id))
         except UnknownRun:
-            raise NotThere(f"There is no run {run_id}: GET /api/runs lists them.") from None
+            raise _not_there(run_id) from None
+
+    def _ledger(self, run_id: str) -> RunLedger:
+        """To be looked at, and closed. Raises `NotThere`."""
+        try:
+            return self.store.read(checked_id(run_id))
+        except UnknownRun:
+            raise _not_there(run_id) from None
 
     def view(self, record: RunRecord) -> dict[str, Any]:
         worked = self._worked.get(record.run_id)
@@ -127,7 +98,7 @@ class RunTable:
             return run_view(record, counts, codes, live=True, here=True, progress=told, error=worked.error)
         live = record.state in LIVE and not (worked is not None and record.state is RunState.PAUSED)
         live = live and self._is_live(record)
-        counts, codes = self._counted(record, live=live)
+        counts, codes = self._totals.of(self.store, record, live=live)
         error = worked.error if worked is not None else None
         return run_view(record, counts, codes, live=live, here=False, error=error)
 
@@ -147,15 +118,11 @@ class RunTable:
         limit: int = 50,
     ) -> dict[str, Any]:
         """A page of items in the order of their ids. `next` is the `after` of the following one, None at the end."""
-        chosen = _status(status)
-        for name, said in (("text", text), ("after", after)):
-            _refuse_unstorable(name, said)
-        record = self.record(run_id)
-        ledger = self.store.read(record.run_id)
-        try:
+        chosen = asked_status(status)
+        refuse_unstorable(text=text, after=after)
+        with closing(self._ledger(run_id)) as ledger:
+            record = ledger.record() or self.record(run_id)  # which says what is wrong with it
             found = ledger.page(status=chosen, text=text or None, after=after or "", limit=limit + 1)
-        finally:
-            ledger.close()
         more, where = len(found) > limit, inbox(record)
         shown = [item_view(outcome, where) for outcome in found[:limit]]
         return {"run_id": record.run_id, "items": shown, "next": shown[-1]["id"] if more else None}
@@ -168,27 +135,6 @@ class RunTable:
         """Those of this process, over or not."""
         with self._lock:
             return dict(self._worked)
-
-    def _counted(self, record: RunRecord, *, live: bool) -> tuple[dict[str, int], dict[str, int]]:
-        """Totals: the record's own; else counted from the items, and remembered for as long as they stand."""
-        if record.counts:
-            return dict(record.counts), dict(record.codes)
-        now = SYSTEM.monotonic()
-        stands = (record.updated_at, record.state) if not live else None
-        known = self._totals.get(record.run_id)
-        if known is not None and (known[0] == stands if stands else isinstance(known[0], float) and now < known[0]):
-            return known[1], known[2]
-        ledger = self.store.read(record.run_id)
-        try:
-            counts = {status.value: count for status, count in ledger.counts().items()}
-            codes = ledger.codes()
-        finally:
-            ledger.close()
-        with self._lock:
-            if len(self._totals) > 1000:
-                self._totals.clear()
-            self._totals[record.run_id] = (stands or now + STALE, counts, codes)
-        return counts, codes
 
     # -- steering
 
@@ -234,7 +180,7 @@ class RunTable:
         """Resume or undo a run that is over: `act` names the method of the history."""
         record = self.record(run_id)
         self._refuse_live(record, act)
-        counts, codes = self._counted(record, live=False) if act == "resume" else ({}, {})
+        counts, codes = self._totals.of(self.store, record, live=False) if act == "resume" else ({}, {})
         made = self._maker(record)
         return self.work(lambda: getattr(self._runs, act)(record.run_id, made), made, counts=counts, codes=codes)
 
@@ -334,16 +280,5 @@ def checked_id(run_id: str) -> str:
     return run_id
 
 
-def _status(word: str | None) -> Status | None:
-    if not word:
-        return None
-    try:
-        return Status(word)
-    except ValueError:
-        raise UsageError(f"status must be one of {', '.join(Status)}, not {word[:40]!r}.") from None
-
-
-def _refuse_unstorable(name: str, said: str | None) -> None:
-    """What no id and no message can hold; PostgreSQL would not even take the question."""
-    if said is not None and ("\0" in said or any("\ud800" <= c <= "\udfff" for c in said)):
-        raise UsageError(f"{name} holds a character that no text has (NUL, or half of a pair): leave it out.")
+def _not_there(run_id: str) -> NotThere:
+    return NotThere(f"There is no run {run_id}: GET /api/runs lists them.")

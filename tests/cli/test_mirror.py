@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.keeping.coverage import Span
 from tests.mirror.filling import WORKSPACE, asked, filled
 from tests.mirror.weather import weather
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
     from tests.cli.conftest import Cli
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk import Backfill, RunState
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.runs.model import Status
 from intercom_bulk.runs.store import FileStore
 from intercom_bulk.sandbox import SandboxOptions, SandboxProcess

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.pipeline.pipeline import Pipeline
 from intercom_bulk.sandbox import SandboxOptions, SandboxProcess
 from tests.mirror.truth import differences, everything
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from intercom_bulk.insights.phase import Document, Phase
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 __all__ = ["Verdict", "trial"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from intercom_bulk.cli import main
-from intercom_bulk.mirror.schema import SYNC_TABLES, TABLES
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.schema import SYNC_TABLES, TABLES
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.sandbox import Sandbox
 from tests.docs.conftest import ROOT
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from intercom_bulk.cli import main
-from intercom_bulk.mirror.phase_tables import PHASE_TABLES
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.phase_tables import PHASE_TABLES
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.sandbox import Sandbox
 from tests.docs.conftest import ROOT
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.sandbox import Sandbox
 from tests.docs.conftest import ROOT
 from tests.mirror.truth import differences, everything

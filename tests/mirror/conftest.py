@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
 from tests.stores.conftest import own_database, server
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intercom_bulk.mirror.documents import read_thread
+from intercom_bulk.mirror.keeping.documents import read_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from intercom_bulk.mirror.rows import Stored
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.deciding import Stored
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
 __all__ = ["T", "conversation", "kept", "part", "thread"]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk import Backfill, RunBusy, RunOptions, RunState, Settings, UsageError
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncState
-from intercom_bulk.mirror.spans import DAY, days_of, joinable, parts_of, title
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.fetching.spans import DAY, days_of, joinable, parts_of, title
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncState
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.testing import intercom_sandbox, make_intercom_sandbox
 from tests.mirror.truth import differences, everything
 from tests.mirror.weather import weather
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.runs.summary import Progress
     from intercom_bulk.sandbox import Sandbox
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from intercom_bulk.api.pages import RawPage
 from intercom_bulk.clock import SYSTEM
 from intercom_bulk.errors import SearchLoop, SearchUnordered, Transient
-from intercom_bulk.mirror.changes import ChangeSource, ask_smaller, changed_since
-from intercom_bulk.mirror.listing import Listing
-from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import Axis, Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
-from intercom_bulk.mirror.writer import Deleted, MirrorWriter
+from intercom_bulk.mirror.fetching.changes import ChangeSource, ask_smaller, changed_since
+from intercom_bulk.mirror.fetching.listing import Listing
+from intercom_bulk.mirror.fetching.meter import Meter
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
+from intercom_bulk.mirror.keeping.wanted import versions
 from intercom_bulk.sandbox import SandboxOptions
 from tests.mirror.made import T, conversation
 from tests.mirror.world import World
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from intercom_bulk.api.pages import Search
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
 LAG = 5
 Event = tuple[str, int, int]
@@ -121,7 +123,7 @@ def test_what_syncs_prove_is_stored_thread_for_thread_and_the_last_one_leaves_no
             world.between = script.go_on
             # No overlap: what each of them proves is where the next one begins.
             floor = sync(world, store, f"sync {number}", floor, script) or floor
-            stored = store.versions({item_id for item_id, _ in world.log})
+            stored = versions(store, {item_id for item_id, _ in world.log})
             behind = {(item_id, at) for item_id, at in world.log if at < floor and stored.get(item_id, 0) < at}
             assert {one for one in behind if world.thread(one[0]) is not None} == set()
             script.run_out()

@@ -10,11 +10,11 @@ import pytest
 import requests
 
 from intercom_bulk import Backfill, RunOptions, RunState
-from intercom_bulk.mirror.contacts import AT_ONCE
+from intercom_bulk.mirror.fetching.contacts import AT_ONCE
 from intercom_bulk.mirror.freshness import GRACE
-from intercom_bulk.mirror.proofs import INDEX_LAG
+from intercom_bulk.mirror.keeping.proofs import INDEX_LAG
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.mirror.search import Mirror
-from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.living import aged, settings_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.runs.summary import Progress
     from intercom_bulk.sandbox import Sandbox
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intercom_bulk.mirror.coverage import EMPTY, Coverage, Span
+from intercom_bulk.mirror.keeping.coverage import EMPTY, Coverage, Span
 
 SPANS = st.lists(
     st.tuples(st.integers(0, 40), st.integers(1, 9)).map(lambda drawn: Span(drawn[0], sum(drawn))), max_size=12

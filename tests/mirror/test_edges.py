@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import Axis, Depth
-from intercom_bulk.mirror.schema import SyncKind, WindowState
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.windows import WindowSource
+from intercom_bulk.mirror.fetching.meter import Meter
+from intercom_bulk.mirror.fetching.windows import WindowSource
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace
 from tests.mirror.living import settings_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
 
 __all__ = ["make_intercom_sandbox"]

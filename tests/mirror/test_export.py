@@ -17,7 +17,7 @@ from tests.mirror.made import T, conversation, kept, thread
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from intercom_bulk.mirror.coverage import Span
 from intercom_bulk.mirror.freshness import GRACE, Freshness, Gap, GapKind, State, judge
-from intercom_bulk.mirror.proofs import Axis, Depth, Knowledge, Proof, proved_by_sync, proved_by_window
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth, Knowledge, Proof, proved_by_sync, proved_by_window
 
 HISTORIES = 10_000
 LAG, SHORT_GRACE, END = 2, 3, 60

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.coverage import Span
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.mirror.live import ConnectedMirror, connect_mirror
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
 from intercom_bulk.mirror.search import Mirror
-from intercom_bulk.mirror.store import open_mirror
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.living import aged, settings_of, truth
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from intercom_bulk.mirror.coverage import Span
 from intercom_bulk.mirror.freshness import judge
-from intercom_bulk.mirror.proofs import Axis, Depth, Knowledge, Proof
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.syncs import SyncBook
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth, Knowledge, Proof
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.syncs import SyncBook
 from tests.mirror.made import T, conversation, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 
 @st.composite
@@ -67,7 +67,7 @@ def test_a_writer_that_is_killed_leaves_whole_pages_and_the_door_open(tmp_path: 
     script = """
 import sys
 from pathlib import Path
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.store import open_mirror
 from tests.mirror.made import conversation, kept
 writer = open_mirror(Path(sys.argv[1]), "ws").writing()
 number = 0

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intercom_bulk.mirror.store import MirrorStore, open_mirror
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.keeping.store import MirrorStore, open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
+from intercom_bulk.mirror.keeping.wanted import threads_wanted
 from tests.mirror.made import T, conversation, kept, thread
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def test_one_that_answers_again_is_whole_again(store: MirrorStore, updated: int)
         kept(writer, [secret(updated=T)], seen_at=T)
         writer.mark_deleted([Deleted("1", T + 50)], seen_at=T + 60)
         row = {name: value for name, value in secret().items() if name != "conversation_parts"}
-        assert store.threads_wanted([row]) == ["1"], "a search that still shows it has it looked at"
+        assert threads_wanted(store, [row]) == ["1"], "a search that still shows it has it looked at"
         again = secret(updated=updated)
         kept(writer, [again], seen_at=T + 70)
     assert store.document("1") == again
     assert store.find(SECRET, start=None, end=None, limit=9) == ["1"]
     assert len(store.messages("1")) == 2
-    assert store.threads_wanted([again]) == []
+    assert threads_wanted(store, [again]) == []
     assert rows_of(store, *TABLES) == [1, 1, 1, 1, 1, 0, 1]
 
 

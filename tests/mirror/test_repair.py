@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk import Runs, RunState, Settings
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
 from intercom_bulk.mirror.repair import Repair, narrowed
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.filling import asked, filled
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
 
     Make = Callable[..., Sandbox]

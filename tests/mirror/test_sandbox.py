@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from intercom_bulk.mirror.keeping.wanted import threads_wanted
 from intercom_bulk.testing import make_intercom_sandbox
 from tests.mirror.made import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
     from intercom_bulk.sandbox import Sandbox
 
 __all__ = ["make_intercom_sandbox"]
@@ -43,13 +44,13 @@ def test_the_answers_of_a_workspace_come_back_as_they_were(
         contacts = session.get(f"{known['base_url']}/contacts", timeout=10).json()["data"]
     with store.writing() as writer:
         kept(writer, rows, seen_at=1)
-        assert store.threads_wanted(rows) == [row["id"] for row in rows]
+        assert threads_wanted(store, rows) == [row["id"] for row in rows]
         assert all(store.document(row["id"]) == row for row in rows)
         kept(writer, threads, seen_at=2)
         assert writer.save_contacts(contacts, seen_at=2) == 9
         assert kept(writer, threads, seen_at=3).unchanged == 60
     assert store.total() == 60
-    assert store.threads_wanted(rows) == []
+    assert threads_wanted(store, rows) == []
     assert all(store.document(thread["id"]) == thread for thread in threads)
     assert store.sql("SELECT parts_stored, parts_total FROM conversation WHERE parts_stored < parts_total").rows == [
         (500, 600)

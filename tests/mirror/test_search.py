@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 from intercom_bulk.mirror.search import Mirror
 from tests.mirror.made import kept, thread
 
 if TYPE_CHECKING:
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 DAY = int(datetime(2026, 11, 20, tzinfo=UTC).timestamp())
 NOON = DAY + 12 * 3600

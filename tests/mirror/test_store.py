@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.documents import read_thread
-from intercom_bulk.mirror.proofs import Axis, Depth
-from intercom_bulk.mirror.questions import checked_question
-from intercom_bulk.mirror.rows import Stored
-from intercom_bulk.mirror.schema import SyncKind, SyncState, WindowState
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.syncs import Counts
-from intercom_bulk.mirror.writer import Deleted, GoneContact
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.deciding import Stored
+from intercom_bulk.mirror.keeping.documents import read_thread
+from intercom_bulk.mirror.keeping.people import GoneContact
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth
+from intercom_bulk.mirror.keeping.questions import checked_question
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState, WindowState
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.syncs import Counts
+from intercom_bulk.mirror.keeping.tombs import Deleted
+from intercom_bulk.mirror.keeping.wanted import contacts_unread, contacts_wanted, threads_unread, threads_wanted
 from tests.mirror.made import T, conversation, kept, part, thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.syncs import Sync
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.syncs import Sync
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
 
     Open = Callable[[], MirrorStore]
 
@@ -143,21 +145,21 @@ def test_a_row_never_wipes_the_parts(store: MirrorStore) -> None:
     save(store, thread("1", "a", "b"))
     assert save(store, conversation(updated=T + 9, parts=3, tags=["vip"])).changed == 1
     assert bodies(store) == ["Hi", "a", "b"]
-    assert store.threads_unread(T, T + 1) == ["1"]
+    assert threads_unread(store, T, T + 1) == ["1"]
     assert one(store)["depth"] == "thread"
 
 
 def test_a_full_thread_brings_the_row_up_to_date(store: MirrorStore) -> None:
     save(store, conversation(state="open"))
     assert save(store, thread("1", "a", state="closed", updated=T + 1)) == Stored(changed=1, parts=1)
-    assert (one(store)["state"], store.threads_unread(T, T + 1)) == ("closed", [])
+    assert (one(store)["state"], threads_unread(store, T, T + 1)) == ("closed", [])
 
 
 def test_a_late_thread_adds_its_parts_but_not_its_row(store: MirrorStore) -> None:
     save(store, conversation(state="closed", updated=T + 9))
     save(store, thread("1", "a", state="open", updated=T + 5))
     assert (one(store)["state"], bodies(store)) == ("closed", ["Hi", "a"])
-    assert store.threads_unread(T, T + 1) == ["1"], "its thread is older than its row"
+    assert threads_unread(store, T, T + 1) == ["1"], "its thread is older than its row"
 
 
 def test_parts_that_a_thread_no_longer_shows_are_gone(store: MirrorStore) -> None:
@@ -285,9 +287,9 @@ def test_contacts_are_wanted_that_are_not_here_or_wrote_since_they_were_read(sto
     with store.writing() as writer:
         writer.save_contacts([CONTACT, CONTACT | {"id": "c2"}], seen_at=T + 50)
         kept(writer, [conversation("1", created=T)], seen_at=T)
-    assert store.contacts_wanted({"c1": T + 50, "c2": T + 51, "c3": 0}) == ["c2", "c3"]
-    assert store.contacts_wanted({"c1": 0}, since=T + 51) == ["c1"]
-    assert store.contacts_unread(0, FAR) == []
+    assert contacts_wanted(store, {"c1": T + 50, "c2": T + 51, "c3": 0}) == ["c2", "c3"]
+    assert contacts_wanted(store, {"c1": 0}, since=T + 51) == ["c1"]
+    assert contacts_unread(store, 0, FAR) == []
 
 
 # -- threads to fetch
@@ -303,16 +305,16 @@ def test_a_thread_is_wanted_only_when_something_changed(store: MirrorStore) -> N
         conversation("5"),
         conversation("1", parts=1),
     ]
-    assert store.threads_wanted(asked) == ["2", "3", "5"]
-    assert store.threads_wanted([conversation("1", updated=T + 1, parts=1)]) == ["1"]
+    assert threads_wanted(store, asked) == ["2", "3", "5"]
+    assert threads_wanted(store, [conversation("1", updated=T + 1, parts=1)]) == ["1"]
 
 
 def test_a_changed_number_of_parts_leaves_a_thread_unread_until_it_is_fetched(store: MirrorStore) -> None:
     save(store, thread("1", "a"))
     save(store, conversation("1", parts=2))
-    assert store.threads_unread(T, T + 1) == ["1"]
+    assert threads_unread(store, T, T + 1) == ["1"]
     save(store, thread("1", "a", "b"), seen=T + 2000)
-    assert store.threads_unread(T, T + 1) == []
+    assert threads_unread(store, T, T + 1) == []
 
 
 # -- SQL

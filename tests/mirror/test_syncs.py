@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from intercom_bulk.errors import SearchUnordered, SettingsError, UsageError
-from intercom_bulk.mirror.proofs import Axis, Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.proofs import Axis, Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
 from intercom_bulk.mirror.syncing import IncrementalSync
 from intercom_bulk.settings import Settings
 from intercom_bulk.testing import make_intercom_sandbox

@@ -10,19 +10,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.files import fts5_expression
-from intercom_bulk.mirror.packing import pack, unpack
-from intercom_bulk.mirror.plain import plain_text
-from intercom_bulk.mirror.postgres import TsVector
-from intercom_bulk.mirror.schema import KEY_BITS
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.words import Wanted, folded, read_search
+from intercom_bulk.mirror.keeping.files import fts5_expression
+from intercom_bulk.mirror.keeping.packing import pack, unpack
+from intercom_bulk.mirror.keeping.plain import plain_text
+from intercom_bulk.mirror.keeping.schema import KEY_BITS
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.tsvector import TsVector
+from intercom_bulk.mirror.keeping.words import Wanted, folded, read_search
 from tests.mirror.made import T, conversation, kept, thread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from intercom_bulk import Settings
 from intercom_bulk.errors import UsageError
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.mirror.verify import DAY, count_there, verify, windows_of
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace

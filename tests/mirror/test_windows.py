@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from intercom_bulk import SearchLoop, SearchUnordered, Settings, Transient
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.meter import Meter
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, WindowState
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.windows import WindowSource
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.fetching.meter import Meter
+from intercom_bulk.mirror.fetching.windows import WindowSource
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, WindowState
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
+from intercom_bulk.mirror.keeping.wanted import has_thread
 from intercom_bulk.testing import make_intercom_sandbox
 from intercom_bulk.workspace import Workspace
 from tests.mirror.made import T, conversation, kept, thread
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
-    from intercom_bulk.mirror.writer import MirrorWriter
+    from intercom_bulk.mirror.keeping.store import MirrorStore
+    from intercom_bulk.mirror.keeping.writer import MirrorWriter
     from intercom_bulk.runs.model import Item
     from intercom_bulk.sandbox import Sandbox
 
@@ -135,16 +136,16 @@ def test_a_thread_is_here_when_it_is_as_new_as_its_row_or_known_to_be_gone(
     """What ends a doubt without a request."""
     scene = scene_of(make_intercom_sandbox(conversations=1, days=1, **SMALL))
     with scene.store.writing() as writer:
-        assert not scene.store.has_thread("1")
+        assert not has_thread(scene.store, "1")
         kept(writer, [conversation("1")], seen_at=T)
-        assert not scene.store.has_thread("1")
+        assert not has_thread(scene.store, "1")
         kept(writer, [thread("1")], seen_at=T)
-        assert scene.store.has_thread("1")
+        assert has_thread(scene.store, "1")
         kept(writer, [conversation("1", updated=T + 9)], seen_at=T + 9)
-        assert not scene.store.has_thread("1")
+        assert not has_thread(scene.store, "1")
         writer.mark_deleted([Deleted("1", T + 10), Deleted("2", T)], seen_at=T + 10)
-        assert scene.store.has_thread("1")
-        assert scene.store.has_thread("2")
+        assert has_thread(scene.store, "1")
+        assert has_thread(scene.store, "2")
 
 
 def test_a_cursor_that_is_no_longer_good_makes_a_window_begin_anew(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 if TYPE_CHECKING:
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 __all__ = ["differences", "everything"]
 

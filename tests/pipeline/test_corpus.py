@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from intercom_bulk.insights.phase import CUSTOMERS, Corpus, Document, Message
-from intercom_bulk.mirror.schema import SyncKind
-from intercom_bulk.mirror.store import open_mirror
-from intercom_bulk.mirror.writer import Deleted
+from intercom_bulk.mirror.keeping.schema import SyncKind
+from intercom_bulk.mirror.keeping.store import open_mirror
+from intercom_bulk.mirror.keeping.tombs import Deleted
 from intercom_bulk.pipeline.book import PipelineBook, Told, packed
 from intercom_bulk.pipeline.corpus import MirrorCorpus
 from tests.mirror.made import T, part, thread
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from intercom_bulk.mirror.store import MirrorStore
+    from intercom_bulk.mirror.keeping.store import MirrorStore
 
 IDS = [str(number) for number in range(10, 22)]
 

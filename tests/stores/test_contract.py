@@ -533,6 +533,15 @@ def test_items_come_page_by_page_in_the_order_of_their_ids(ledger: RunLedger) ->
     assert ledger.page(status=Status.FAILED) == list(ledger.outcomes(Status.FAILED))
 
 
+def test_an_end_of_which_nothing_is_said_is_on_the_page_of_its_status(ledger: RunLedger) -> None:
+    stage(ledger, "1", "2", "3")
+    settle(ledger, Outcome("1", Status.FAILED), Outcome("2", Status.SKIPPED, "gone"), Outcome("3", Status.DONE))
+    assert [(one.item_id, one.code) for one in ledger.page(status=Status.FAILED)] == [("1", None)]
+    assert [one.item_id for one in ledger.page(status=Status.FAILED, text="1")] == ["1"]
+    assert [one.item_id for one in ledger.page(status=Status.DONE, text="3")] == ["3"]
+    assert ledger.codes() == {"gone": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

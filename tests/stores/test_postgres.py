@@ -148,6 +148,7 @@ def test_a_migration_is_recorded_once(store: PostgresStore, admin: psycopg.Conne
         (2, "steps of a composite"),
         (3, "wishes"),
         (4, "deaths of an item"),
+        (5, "an index of what is said of items"),
     ]
 
 
@@ -156,6 +157,7 @@ def test_runs_of_an_older_version_are_seen_and_go_on(store: PostgresStore, admin
     admin.execute("ALTER TABLE intercom_bulk.run DROP COLUMN life")
     admin.execute("DROP TABLE intercom_bulk.wish")
     admin.execute("ALTER TABLE intercom_bulk.item DROP COLUMN deaths")
+    admin.execute("DROP INDEX intercom_bulk.item_told")
     admin.execute("DELETE FROM intercom_bulk.migration WHERE number > 2")
     assert [one.run_id for one in store.records()] == ["run"]
     assert store.record("run").run_id == "run"
@@ -250,3 +252,15 @@ def test_a_server_is_started_where_none_is_running() -> None:
         pytest.skip("PostgreSQL is not installed on this machine")
     with servers.started(where) as url, servers.database(url) as database:
         PostgresStore(database).create(record("run")).close()
+
+
+def test_items_that_are_simply_done_never_enter_the_index_of_those_that_something_is_said_of(
+    store: PostgresStore, admin: psycopg.Connection
+) -> None:
+    ids = [str(number) for number in range(300)]
+    ledger = store.create(record("run"))
+    stage(ledger, *ids)
+    settle(ledger, Outcome("0", Status.FAILED), *(Outcome(item_id, Status.DONE) for item_id in ids[1:]))
+    ledger.close()
+    admin.execute("ANALYZE intercom_bulk.item")
+    assert admin.execute("SELECT reltuples FROM pg_class WHERE relname = 'item_told'").fetchone() == (1,)

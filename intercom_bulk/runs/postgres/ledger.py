@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.errors import LedgerError
 from intercom_bulk.runs.ledger import Recovered
 from intercom_bulk.runs.model import ITEM_TRANSITIONS, Effect, Item, Outcome, Page, Slice, Status, StepRecord
+from intercom_bulk.runs.postgres.paging import COLUMNS, page_of, told_code
 from intercom_bulk.runs.record import RunRecord
-from intercom_bulk.runs.rows import ascii_lower
 from intercom_bulk.runs.wishes import Wish
 
 if TYPE_CHECKING:
@@ -97,28 +97,16 @@ _DEATHS = """
 """
 _KNOWN = "SELECT count(*), count(*) FILTER (WHERE attempts > 0) FROM intercom_bulk.item WHERE run_id = %s"
 _COUNTS = "SELECT status, count(*) FROM intercom_bulk.item WHERE run_id = %s GROUP BY status"
-_CODES = "SELECT code, count(*) FROM intercom_bulk.item WHERE run_id = %s AND code IS NOT NULL GROUP BY code"
-_OUTCOMES = """
-    SELECT started_at, item_id, status, code, message, attempts, before, after, request_id, at, detail, step
-    FROM intercom_bulk.item WHERE run_id = %s AND status = ANY(%s) ORDER BY at * %s NULLS FIRST, item_id
-"""
-
-
-_SETTLED = """
-    SELECT started_at, item_id, status, code, message, attempts, before, after, request_id, at, detail, step
-    FROM intercom_bulk.item
+_CODES = "SELECT code, count(*) FROM intercom_bulk.item WHERE run_id = %s AND code <> '' GROUP BY code"
+_OUTCOMES = f"""
+    SELECT {COLUMNS} FROM intercom_bulk.item WHERE run_id = %s AND status = ANY(%s)
+    ORDER BY at * %s NULLS FIRST, item_id
+"""  # noqa: S608  our own names
+_SETTLED = f"""
+    SELECT {COLUMNS} FROM intercom_bulk.item
     WHERE run_id = %s AND status = ANY(%s) AND (coalesce(at, 0.0), item_id COLLATE "C") < (%s, %s)
     ORDER BY coalesce(at, 0.0) DESC, item_id COLLATE "C" DESC LIMIT %s
-"""
-_FOUND = """
-    SELECT started_at, item_id, status, code, message, attempts, before, after, request_id, at, detail, step
-    FROM intercom_bulk.item
-    WHERE run_id = %s AND item_id > %s AND (%s::text IS NULL OR status = %s) AND (
-        %s::text IS NULL OR strpos(lower(item_id COLLATE "C"), %s) > 0 OR strpos(lower(code COLLATE "C"), %s) > 0
-        OR strpos(lower(message COLLATE "C"), %s) > 0
-    )
-    ORDER BY item_id LIMIT %s
-"""
+"""  # noqa: S608  our own names
 _STEP_COLUMNS = "item_id, step, before, after, at, attempts, request_id, code, message"
 _STEPS_OF = f"""
     SELECT {_STEP_COLUMNS} FROM intercom_bulk.step WHERE run_id = %s AND item_id = ANY(%s) ORDER BY item_id, step
@@ -229,7 +217,7 @@ class PostgresLedger:
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         for o in outcomes:
-            texts = (_plain(text) for text in (o.code, o.message, o.request_id, o.detail))
+            texts = (_plain(text) for text in (told_code(o.status, o.code), o.message, o.request_id, o.detail))
             self._step(_SETTLE, o.item_id, o.status, o.at, *texts)
 
     def restage(self, items: Iterable[Item], *, attempted: bool) -> None:
@@ -276,9 +264,8 @@ class PostgresLedger:
         self, *, status: Status | None = None, text: str | None = None, after: str = "", limit: int = 50
     ) -> list[Outcome]:
         self._flush()
-        chosen, sought = status.value if status is not None else None, ascii_lower(text) if text else None
-        values = (self._run_id, after, chosen, chosen, sought, sought, sought, sought, limit)
-        ((_, rows),) = self._session.run((_FOUND, values))
+        chosen = page_of(self._run_id, status=status, text=text, after=after, limit=limit)
+        ((_, rows),) = self._session.run(chosen)
         return [_outcome(row) for row in rows]
 
     def with_before(self, status: Status) -> int:
@@ -358,7 +345,17 @@ def _outcome(row: tuple[Any, ...]) -> Outcome:
     _, item_id, status, code, message, attempts, before, after, request_id, at, detail, step = row
     before, after = (None if value is None else json.loads(value) for value in (before, after))
     return Outcome(
-        item_id, Status(status), code, message, attempts, before, after, request_id, at or 0.0, detail, step=step
+        item_id,
+        Status(status),
+        code or None,
+        message,
+        attempts,
+        before,
+        after,
+        request_id,
+        at or 0.0,
+        detail,
+        step=step,
     )
 
 

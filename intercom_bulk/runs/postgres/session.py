@@ -44,6 +44,9 @@ _SESSION = """
 """
 
 
+_READ_ONLY = "SET default_transaction_read_only = on"
+
+
 class Session:
     """A connection for one thread. Raises `LedgerError` for what PostgreSQL says, without the password."""
 
@@ -51,6 +54,7 @@ class Session:
         known = _parsed(url)
         self._secrets = [str(known[name]) for name in ("password", "sslpassword") if known.get(name)]
         self._where = f"{known.get('dbname', 'its database')} on {known.get('host', 'this machine')}"
+        self._read_only = read_only
         self._inside = False
         self._begun = False
         self._streams = 0
@@ -59,9 +63,7 @@ class Session:
             # No prepared statements: a plan made for an empty table would outlive its time.
             self._connection = psycopg.connect(**options, autocommit=True, prepare_threshold=None)
         try:
-            self.run((_SESSION, ()))
-            if read_only:
-                self.run(("SET default_transaction_read_only = on", ()))
+            self.run((_SESSION, ()), *[(_READ_ONLY, ())] * read_only)
         except BaseException:
             self.close()
             raise
@@ -156,7 +158,8 @@ class Session:
         try:
             if not self._connection.closed:
                 self._connection.rollback()
-                self._connection.execute("SELECT pg_advisory_unlock_all()")
+                if not self._read_only:  # which holds none
+                    self._connection.execute("SELECT pg_advisory_unlock_all()")
         except psycopg.Error:
             pass  # it is gone, and its locks with it
         finally:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun
 from intercom_bulk.runs.model import Status
 from intercom_bulk.runs.postgres.ledger import PostgresLedger
+from intercom_bulk.runs.postgres.paging import INDEX
 from intercom_bulk.runs.postgres.session import Session, who
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.wishes import TRIES, Wish, drawn_life, nobody_works
@@ -60,6 +61,7 @@ _MIGRATIONS = {
     );
     """,
     "deaths of an item": "ALTER TABLE intercom_bulk.item ADD COLUMN deaths integer NOT NULL DEFAULT 0",
+    "an index of what is said of items": INDEX,
 }
 """By name, in order. Rows of `item` are changed twice soon after they are made: the fill factor leaves them room."""
 

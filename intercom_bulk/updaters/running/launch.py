@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import platform
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.api.client import patience
 from intercom_bulk.errors import LedgerError, RunBusy, UnknownRun, UsageError
+from intercom_bulk.runs.beginning import check_workspace, versions
 from intercom_bulk.runs.handle import Run
 from intercom_bulk.runs.ids import Ids
 from intercom_bulk.runs.inputs import InputReader
@@ -239,11 +238,7 @@ class Launch:
         earlier = self._earlier
         if earlier is None and self._parent is not None:
             earlier = self._store.record(self._parent)
-        if earlier is not None and earlier.workspace is not None and earlier.workspace != workspace:
-            raise UsageError(
-                f"Run {earlier.run_id} belongs to workspace {earlier.workspace}, and this token to {workspace}: use the"
-                " token of that one."
-            )
+        check_workspace(earlier, workspace)
 
     def _new_record(self) -> RunRecord:
         now = self._workspace.clock.time()
@@ -263,11 +258,7 @@ class Launch:
                 **_plain(self._arguments.to_record()),
                 **self._recorded,
             },
-            versions={
-                "intercom-bulk": version("intercom-bulk"),
-                "python": platform.python_version(),
-                "api": self._workspace.settings.api_version,
-            },
+            versions=versions(api=self._workspace.settings.api_version),
             created_at=now,
             updated_at=now,
             max_items=self._arguments.max_items,

@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from intercom_bulk.insights.phase import Document, Phase
-from intercom_bulk.mirror.coverage import Span
-from intercom_bulk.mirror.proofs import Depth
-from intercom_bulk.mirror.schema import SyncKind, SyncState
-from intercom_bulk.mirror.store import open_mirror
+from intercom_bulk.mirror.keeping.coverage import Span
+from intercom_bulk.mirror.keeping.proofs import Depth
+from intercom_bulk.mirror.keeping.schema import SyncKind, SyncState
+from intercom_bulk.mirror.keeping.store import open_mirror
 from intercom_bulk.pipeline.pipeline import Pipeline
 from intercom_bulk.runs.model import Effect, Item, Outcome, Page, RunState, Slice, Status
 from intercom_bulk.runs.record import RunRecord

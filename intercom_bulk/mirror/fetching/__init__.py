@@ -1,0 +1,1 @@
+"""From Intercom into the mirror: windows, changes, threads, contacts, deletions; and the run that they are."""
