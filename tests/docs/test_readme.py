@@ -61,8 +61,8 @@ def migrated(diff: str) -> str:
 
 
 SNIPPETS = list(snippets())
-APART = {"docs/cookbook.md", "docs/mirror.md", "docs/pipeline.md"}
-"""Their blocks have pages of tests of their own: see test_cookbook, test_mirror_page, test_pipeline_page."""
+APART = {f"docs/{page}.md" for page in ("cookbook", "insights", "mirror", "pipeline", "runbook", "service")}
+"""Their blocks have pages of tests of their own: test_cookbook, test_insights_page, test_runbook ..."""
 ALONE = [s for s in SNIPPETS if s.document not in APART | {WALK}]
 PROGRAMS = [s for s in ALONE if s.language in {"python", "diff"} and "def test_" not in s.text]
 TESTS = [s for s in SNIPPETS if s.language == "python" and "def test_" in s.text]
