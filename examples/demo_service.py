@@ -45,7 +45,8 @@ def main() -> int:
         with TemporaryDirectory() as home:
             serve(given, home)
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        pass  # before it served: from then on the service ends by it, in order
+    print("\nStopped.", file=sys.stderr)
     return 0
 
 
