@@ -47,15 +47,17 @@ class Declined(Exception):
     """Somebody said no: nothing was written."""
 
 
-_HINTS: tuple[tuple[type[Exception], str], ...] = (
-    (SettingsError, "To look around without a token: intercom-bulk demo"),
-    (QueryError, "To try a search: intercom-bulk query explain TEXT"),
-    (UnknownRun, "To see which runs there are: intercom-bulk runs list"),
-    (PipelineBusy, "To see how it stands: intercom-bulk pipeline status"),
-    (NoResumableRun, "To see which runs there are: intercom-bulk pipeline history"),
-    (RunBusy, "To follow or end it from here: intercom-bulk runs watch RUN, or stop RUN"),
-    (Unauthorized, "To see what the token may do: intercom-bulk doctor"),
+_HINTS: tuple[tuple[type[Exception], str, str], ...] = (
+    (SettingsError, "access token", "To look around without a token: intercom-bulk demo"),
+    (QueryError, "", "To try a search: intercom-bulk query explain TEXT"),
+    (UnknownRun, "of the pipeline", "To see which runs there are: intercom-bulk pipeline history"),
+    (UnknownRun, "", "To see which runs there are: intercom-bulk runs list"),
+    (PipelineBusy, "", "To see how it stands: intercom-bulk pipeline status"),
+    (NoResumableRun, "", "To see which runs there are: intercom-bulk pipeline history"),
+    (RunBusy, "", "To follow or end it from here: intercom-bulk runs watch RUN, or stop RUN"),
+    (Unauthorized, "", "To see what the token may do: intercom-bulk doctor"),
 )
+"""Of which errors, with which words in them; the first that fits is said."""
 _USAGE = (UsageError, UnknownNameError, UnknownRun, RunBusy)
 
 
@@ -89,7 +91,7 @@ def ended(command: Callable[[], int], given: argparse.Namespace) -> int:
 
 def _wrong(error: IntercomBulkError, screen: Screen) -> int:
     code = Exit.USAGE if isinstance(error, _USAGE) else Exit.HALTED
-    hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), None)
+    hint = next((hint for kind, words, hint in _HINTS if isinstance(error, kind) and words in str(error)), None)
     screen.say(*screen.folded(f"intercom-bulk: {error}"), *([hint] if hint else []))
     detail = {"code": error.code, "request_id": error.request_id} if isinstance(error, ApiError) else {}
     screen.give({"error": str(error), "hint": hint, "exit": int(code), **detail})

@@ -16,7 +16,7 @@ from intercom_bulk.runs.model import LEFT_ALONE
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from intercom_bulk.cli.screen import Screen
     from intercom_bulk.runs.handle import Run
@@ -63,8 +63,10 @@ def report_format(path: Path) -> str:
     return form
 
 
-def follow(run: UnderWay[Ended_co], screen: Screen, title: str) -> Ended_co:
+def follow(run: UnderWay[Ended_co], screen: Screen, title: str | Callable[[], str]) -> Ended_co:
     """Draw it until it is over; what came of it.
+
+    `title`: a function where what it does has several parts, and each is to be named.
 
     Ctrl-C ends it: what is in flight is waited for and recorded. A second one cuts that off too; those items are in
     doubt, and read back when the run is resumed. Raises what made the run impossible.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.cli.ending import Exit
 from intercom_bulk.cli.making import settings
-from intercom_bulk.cli.screen import Screen, clip, table, when, wrapped
+from intercom_bulk.cli.screen import Screen, cells, clip, room, table, when, wrapped
 from intercom_bulk.errors import SettingsError, Transient, UsageError
 from intercom_bulk.mirror import export as exporting
 from intercom_bulk.mirror.keeping.files import checked_workspace
@@ -105,6 +105,8 @@ def search(given: argparse.Namespace) -> int:
         with connect_mirror(settings=settings(given)) as mirror:
             found = mirror.search_conversations(*asked, wait=given.wait.total_seconds())
     screen.show(*(_found(one) for one in found))
+    if not found:
+        screen.say("Nothing was found.")
     screen.say(*wrapped(f"{found.sync_info['state']}: {found.sync_info['message']}"))
     screen.give(dict(found.items()))
     return Exit.DONE
@@ -118,7 +120,10 @@ def sql(given: argparse.Namespace) -> int:
         rows = list(islice(answers, None if most is None else most + 1))
     more, rows = most is not None and len(rows) > most, rows[:most]
     if not screen.as_json:
-        screen.show(*table(names, [[_cell(value) for value in row] for row in rows]))
+        width, lines = room(), table(names, [[_cell(value) for value in row] for row in rows], width=None)
+        screen.show(*(line if width is None else clip(line, width) for line in lines))
+        if width is not None and any(cells(line) > width for line in lines):
+            screen.say("Lines are cut where the screen ends: ask for fewer columns, or add `| less -S`.")
     if more:
         screen.say(f"Only the first {most:,}: -n shows more, and `mirror export --sql` writes all of them to a file.")
     if screen.as_json and len(set(names)) < len(names):
@@ -199,7 +204,7 @@ _KINDS = {SyncKind.INCREMENTAL: "sync"}
 def _row(sync: Sync) -> tuple[str, ...]:
     counts = sync.counts
     return (
-        sync.run_id or sync.id,
+        sync.run_id or sync.id.removesuffix(f"-{sync.kind.value}"),  # what it is of stands beside it
         _KINDS.get(sync.kind, sync.kind.value),
         when(sync.started_at)[5:],  # the year is in the name of the run, and the screen is narrow
         sync.state.value,

@@ -278,4 +278,4 @@ def _columns() -> int:
 
 
 def _sentence(told: str) -> str:
-    return f"{told[:1].upper()}{told[1:]}."
+    return f"{told[:1].upper()}{told[1:]}".removesuffix(" ...") + "."

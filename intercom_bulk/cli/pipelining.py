@@ -62,12 +62,13 @@ def history(given: argparse.Namespace) -> int:
     known = Pipeline(settings=settings(given)).history(given.count)
     rows = [
         (
-            str(one.run_id), one.status, f"{one.days:g}", when(one.started_at.timestamp()), one.current_phase,
+            str(one.run_id), one.status, f"{one.days:g}", when(one.started_at.timestamp()),
             f"{one.conversations_stored:,}", f"{one.themes:,}", f"{one.stories:,}",
+            "" if one.status == "completed" else one.current_phase,
         )
         for one in known
     ]  # fmt: skip
-    head = ("RUN", "STATUS", "DAYS", "STARTED", "PHASE", "CONVERSATIONS", "THEMES", "STORIES")
+    head = ("RUN", "STATUS", "DAYS", "STARTED", "STORED", "THEMES", "STORIES", "IN")
     screen.show(*(table(head, rows) if rows else ["There was no run of the pipeline yet."]))
     screen.give([one.as_dict() for one in known])
     return Exit.DONE
@@ -108,12 +109,14 @@ def stories(given: argparse.Namespace) -> int:
     else:
         rows = [(str(one["theme_id"]), clip(str(one["title"]), 52), f"{one['conversations']:,}") for one in found]
         screen.show(*table(("THEME", "STORY", "CONVERSATIONS"), rows))
+        screen.say("To read them, with quotes and the next command: intercom-bulk pipeline stories --markdown")
     screen.give([json.loads(str(one["story"])) for one in found])
     return Exit.DONE
 
 
 def _followed(started: PipelineRun, screen: Screen) -> int:
-    told = follow(_Watched(started), screen, f"Run {started.run_id} of the pipeline")
+    watched = _Watched(started)
+    told = follow(watched, screen, lambda: f"run {started.run_id}, {watched.part}")
     screen.show(*wrapped(str(told), rest="  "), *_phases(told))
     if told.resumable:
         screen.say(f"To go on: intercom-bulk pipeline resume {told.run_id}")
@@ -149,12 +152,19 @@ class _Watched:
         self._next = 0.0
         self.wait, self.stop, self.abort, self.result = started.wait, started.stop, started.stop, started.result
 
+    @property
+    def part(self) -> str:
+        """What it is at."""
+        if self._told is None:
+            return "beginning"
+        return "fetch" if self._told.stage == "fetch" else self._told.current_phase.replace("_", " ")
+
     def summary(self) -> Summary:
         return Summary()
 
     def progress(self) -> Progress | None:
         now = SYSTEM.monotonic()
-        if now >= self._next:
+        if now >= self._next or self._started.wait(0):  # the last picture stays: it is of the end
             self._told, self._next = self._started.status(), now + LOOK
         told = self._told
         if told is None:

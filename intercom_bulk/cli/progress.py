@@ -45,14 +45,15 @@ class Picture(Protocol):
         """Leave the cursor on a line of its own."""
 
 
-def picture(screen: Screen, title: str) -> Picture:
-    """The best that can be drawn here."""
+def picture(screen: Screen, title: str | Callable[[], str]) -> Picture:
+    """The best that can be drawn here. A `title` that changes stands on every line, one that stays on the picture."""
+    named, part = (title, title) if callable(title) else ((lambda: title), None)
     if not screen.is_live:
-        return _Seen(_Lines())
+        return _Seen(_Lines(part))
     try:
-        return _Seen(_Live(title))
+        return _Seen(_Live(named))
     except ImportError:
-        return _Seen(_Line())
+        return _Seen(_Line(part))
 
 
 class _Seen:
@@ -77,22 +78,26 @@ class _Seen:
 
 
 class _Lines:
-    """A line every few seconds."""
+    """A line every few seconds, and one for each part of the whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, part: Callable[[], str] | None = None) -> None:
+        self._part = part
+        self._drawn = ""
         self._next = 0.0
         self._waiting: Frame | None = None
 
     def draw(self, frame: Frame) -> None:
         self._waiting = frame
-        if frame.progress.elapsed >= self._next:
+        is_other = self._part is not None and self._part() != self._drawn
+        if is_other or frame.progress.elapsed >= self._next:
             self._next = frame.progress.elapsed + QUIET
             self.close()
 
     def close(self) -> None:
         """Say how it stands, unless that was said."""
         if self._waiting is not None:
-            sys.stderr.write(_text(self._waiting, 0) + "\n")
+            self._drawn = self._part() if self._part else ""
+            sys.stderr.write(_text(self._waiting, 0, self._part) + "\n")
             sys.stderr.flush()
         self._waiting = None
 
@@ -100,11 +105,12 @@ class _Lines:
 class _Line:
     """One line that is drawn over."""
 
-    def __init__(self) -> None:
+    def __init__(self, part: Callable[[], str] | None = None) -> None:
+        self._part = part
         self._drawn = 0
 
     def draw(self, frame: Frame) -> None:
-        text = _text(frame, BAR)[:79]
+        text = _text(frame, BAR, self._part)[:79]
         sys.stderr.write("\r" + text.ljust(self._drawn))
         sys.stderr.flush()
         self._drawn = len(text)
@@ -117,7 +123,7 @@ class _Line:
 class _Live:
     """A bar, the rate, the window's budget, and what failed. Raises `ImportError` without rich."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: Callable[[], str]) -> None:
         from rich.console import Console
         from rich.live import Live
 
@@ -130,16 +136,20 @@ class _Live:
         if not self._begun:
             self._begun = True
             self._live.start()
-        self._live.update(_drawing(self._title, frame), refresh=True)
+        self._live.update(_drawing(self._title(), frame), refresh=True)
 
     def close(self) -> None:
         if self._begun:
             self._live.stop()
 
 
-def _text(frame: Frame, bar: int) -> str:
+def _text(frame: Frame, bar: int, part: Callable[[], str] | None) -> str:
     reasons = frame.reasons
-    return line_of(frame.progress, bar) + (f"  ({reasons})" if reasons else "")
+    return (
+        (f"{printable(part())}: " if part else "")
+        + line_of(frame.progress, bar)
+        + (f"  ({reasons})" if reasons else "")
+    )
 
 
 def _drawing(title: str, frame: Frame) -> Any:

@@ -33,6 +33,7 @@ __all__ = [
     "padded",
     "plain",
     "printable",
+    "room",
     "table",
     "when",
     "when_exactly",
@@ -92,6 +93,16 @@ class Screen:
     def is_live(self) -> bool:
         """Whether somebody watches, on a terminal that can draw, and no log lines would run through the picture."""
         return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self.logs
+
+
+def room() -> int | None:
+    """How wide a line of stdout may be: a terminal is as wide as it is; whoever reads a pipe wants all of it."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns - 1, WIDTH)
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def _forget_typed_ahead() -> None:
@@ -162,14 +173,14 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they need; the last one is cut where the screen ends."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = WIDTH) -> list[str]:
+    """Columns as wide as they need; the last one is cut where the screen ends. `width`: None cuts nothing."""
     widths = [max(cells(row[place]) for row in (head, *rows)) for place in range(len(head))]
     lines = (
         "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (head, *rows)
     )
-    return [clip(line) for line in lines]
+    return [line if width is None else clip(line, width) for line in lines]
 
 
 def when(at: float | None) -> str:

@@ -43,6 +43,8 @@ def _door(service: Service, *, chosen: bool) -> list[str]:
     if chosen:
         return [f"Open {service.address}/login?token=... with the token of {TOKEN_VARIABLE}."]
     return [
-        f"In a browser: {service.login}",
-        f'With curl:    -H "Authorization: Bearer {service.token}"',
+        "In a browser:",
+        f"  {service.login}",
+        "With curl:",
+        f'  -H "Authorization: Bearer {service.token}"',
     ]

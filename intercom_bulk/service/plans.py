@@ -16,6 +16,7 @@ from intercom_bulk.runs.ids import Ids
 from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.runs.plan import PlanReader
 from intercom_bulk.service.arguments import made, row_of
+from intercom_bulk.service.naming import names_in
 from intercom_bulk.service.refusals import Conflict, NotThere, Overloaded
 from intercom_bulk.updaters.running.arguments import Arguments
 from intercom_bulk.updaters.running.planning import plan_and_preview
@@ -94,6 +95,7 @@ class PlanShelf:
         path = self._folder / f"new-{secrets.token_hex(8)}.jsonl"
         try:
             file, preview = plan_and_preview(updater, chosen, path, SAMPLE)
+            names = names_in(preview.sample, updater.workspace.directory.name)
             path.replace(self._items(file.digest))
         finally:
             path.unlink(missing_ok=True)
@@ -109,6 +111,7 @@ class PlanShelf:
             "created_at": SYSTEM.time(),
             "expires_at": SYSTEM.time() + LIFE,
             **_preview_view(preview),
+            "names": names,
         }
         with written(self._view(file.digest)) as out:
             json.dump(told, out)

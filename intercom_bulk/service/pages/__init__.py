@@ -149,7 +149,7 @@ def _mirror(_: Request, desk: Desk) -> HTMLResponse:
 def _pipeline(request: Request, desk: Desk) -> HTMLResponse:
     runs = [PipelineView(told) for told in desk.pipeline.history(RECENT)]
     shown = next((run for run in runs if run.is_live), runs[0] if runs else None)
-    stories = [StoryView(told) for told in desk.mirror()["stories"]] if runs and not runs[0].is_live else []
+    stories = [StoryView(told) for told in desk.mirror()["stories"]] if runs else []
     return page(
         "parts/pipeline.html" if _is_part(request) else "pipeline.html",
         shown=shown, history=[run for run in runs if run is not shown], stories=stories,

@@ -136,7 +136,11 @@ class StoryView:
         told = self._next
         if not told.get("found"):
             return ""
-        return f"finds {told['found']:,}, of which {told['of_theme']:,} are among the {told['size']:,} of the theme"
+        found, hits, size = told["found"], told["of_theme"], told["size"]
+        if found == hits == size:
+            return "finds all of them, and no others"
+        others = f", and {found - hits:,} others" if found > hits else ", and no others"
+        return f"finds {hits:,} of the {size:,}{others}"
 
     @property
     def plan_href(self) -> str | None:

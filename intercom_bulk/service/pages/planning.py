@@ -142,7 +142,7 @@ class PlanView:
             {
                 "id": one["id"],
                 "title": one["name"] or "",
-                "change": changes(one["before"], one["after"]),
+                "change": changes(one["before"], one["after"], self._told.get("names")),
                 "link": one.get("link"),
             }
             for one in self._told["sample"]

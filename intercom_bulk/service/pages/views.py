@@ -170,7 +170,7 @@ class RunView:
         """What can be done with it, in words."""
         can = self.can
         found = [word for word in ("resume", "undo") if can[word]]
-        return ", ".join(found).capitalize() if found else "–"
+        return ", ".join(found).capitalize()
 
     @property
     def undo_count(self) -> int:
@@ -195,7 +195,8 @@ def title_of(told: Mapping[str, Any]) -> str:
     if told.get("kind", "apply") not in _KINDS:
         return _capital(typed.replace("_", " "))
     verb = typed.removeprefix(f"{collection} ")
-    return _capital(f"{verb} {collection}") if verb.islower() and " " not in verb else typed
+    title = _capital(f"{verb} {collection}") if verb.islower() and " " not in verb else typed
+    return f"Undo: {title[:1].lower()}{title[1:]}" if told.get("kind") == "undo" else title
 
 
 def _capital(text: str) -> str:
@@ -233,10 +234,25 @@ def item(told: Mapping[str, Any]) -> ItemView:
     )  # fmt: skip
 
 
-def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
-    """The fields that an item's change writes."""
-    was = before or {}
-    return [(name, shown(was.get(name)), shown(value)) for name, value in (after or {}).items()]
+def changes(
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    names: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[tuple[str, str, str]]:
+    """The fields that an item's change writes. `names`: field -> id -> what people call it, where that is known."""
+    was, known = before or {}, names or {}
+    return [
+        (name, shown(_named(was.get(name), known.get(name))), shown(_named(value, known.get(name))))
+        for name, value in (after or {}).items()
+    ]
+
+
+def _named(value: Any, names: Mapping[str, str] | None) -> Any:
+    if not names:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [names.get(str(one), one) for one in value]
+    return names.get(str(value), value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,13 @@ const filled = (template, answer) =>
 const act = async (element, path, body) => {
   if (element.getAttribute("aria-busy") === "true") return;
   element.setAttribute("aria-busy", "true");
+  const { then, said } = element.dataset; // the page moves on meanwhile, and may make another button of this one
   try {
     const answer = await post(path, body);
     element.closest("dialog")?.close();
-    if (element.dataset.then) location.assign(filled(element.dataset.then, answer));
+    if (then) location.assign(filled(then, answer));
     else {
-      say(element.dataset.said ?? "Done.");
+      say(said ?? "Done.");
       document.body.dispatchEvent(new CustomEvent("moved"));
     }
   } catch (error) {
