@@ -37,6 +37,9 @@ demo: $(STAMP)sandbox  ## close 3,000 conversations of a simulated inbox at the 
 demo-service: $(STAMP)service  ## serve the dashboard on a simulated workspace, with a run under way
 	$(BIN)/python examples/demo_service.py
 
+# Images of containers often forbid bytecode; here hundreds of processes would compile the same modules again.
+test crash soak bench: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP)dev  ## pass the tests (some minutes)
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
@@ -65,6 +68,8 @@ crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 
 
 soak: $(STAMP)dev  ## generate all examples of the property tests, of which `make test` takes some (up to 30 minutes)
 	LONG_PROOFS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1200 tests/query
+	$(BIN)/python -m tests.service.fuzz --examples 500
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

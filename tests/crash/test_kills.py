@@ -24,7 +24,7 @@ def test_a_run_killed_at_random_moments_loses_and_repeats_nothing(kind: str, hom
     dice = random.Random(f"short {kind}")
     with sandbox(160) as site:
         trial = Trial(site, home, kind, "by night")
-        trial.kill_at_random(7, dice, longest=0.5)
+        trial.kill_at_random(5, dice, longest=0.5)
         verdict = trial.finish()
     assert verdict.faults == []
     assert verdict.items == 160

@@ -342,13 +342,17 @@ def test_a_mirror_in_a_database_is_kept_in_step_as_a_file_is(
 
 def test_a_workspace_that_never_rests_is_mirrored_as_it_is(make_place: Callable[..., Place]) -> None:
     place = make_place(conversations=400, contacts=30, index_lag=0.3, arrivals=20, wishes={"lag": 1})
-    enough = threading.Event()
-    turmoil = threading.Thread(target=churn, args=(place, enough))
+    enough, later, moved = threading.Event(), threading.Event(), threading.Event()
+    turmoil = threading.Thread(target=churn, args=(place, enough, later, moved))
     turmoil.start()
     try:
-        reports = [place.sync.run() for _ in range(4)]
+        reports = [place.sync.run()]
+        later.set()
+        assert moved.wait(60)
+        reports += [place.sync.run() for _ in range(3)]
     finally:
         enough.set()
+        later.set()
         turmoil.join()
     assert all(report.state is SyncState.COMPLETED for report in reports)
     assert sum(report.threads for report in reports[1:]) > 0
@@ -358,12 +362,18 @@ def test_a_workspace_that_never_rests_is_mirrored_as_it_is(make_place: Callable[
     assert place.differing() == []
 
 
-def churn(place: Place, enough: threading.Event) -> None:
-    """Notes, closes, customers' words, tags and deletions, until it is enough, and at most 240."""
+def churn(place: Place, enough: threading.Event, later: threading.Event, moved: threading.Event) -> None:
+    """Notes, closes, customers' words, tags and deletions, until it is enough, and at most 240. Half of them are kept
+    for `later`, of which the first few have `moved`: however fast it is, the second sync finds some.
+    """
     people, admin = People(place.sandbox), place.sandbox.admin_id
     for number in range(240):
+        if number == 120:
+            later.wait()
         if enough.is_set():
             break
+        if number == 125:
+            moved.set()
         item_id = place.ids[number * 7 % len(place.ids)]
         match number % 20:
             case 0:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from intercom_bulk.sandbox import Sandbox
     from tests.pipeline.conftest import Made
 
+pytestmark = pytest.mark.slow
+
 
 def until(what: Callable[[], bool]) -> None:
     for _ in range(2000):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from intercom_bulk.sandbox import Sandbox
     from tests.pipeline.conftest import Made
 
+pytestmark = pytest.mark.slow
+
 
 def results(pipeline: Pipeline, phase: str) -> dict[str, Any]:
     with pipeline.store() as store:

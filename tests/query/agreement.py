@@ -24,7 +24,7 @@ _HIDDEN = {"contacts": "tag", "conversations": "channel"}
 """What Intercom can search by, but does not show in full."""
 
 
-QUICK = 1 if os.environ.get("LONG_PROOFS") else 4
+QUICK = 1 if os.environ.get("LONG_PROOFS") else 8
 """`make soak` generates every example, `make test` one in so many."""
 
 

@@ -19,6 +19,8 @@ from intercom_bulk.sandbox import Sandbox
 from intercom_bulk.service import plans
 from tests.service.live import Live, events, serving
 
+pytestmark = pytest.mark.slow
+
 
 def tagged(sandbox: Sandbox) -> int:
     return len(sandbox.effects())

@@ -25,7 +25,7 @@ def test_no_request_finds_an_answer_that_the_document_does_not_know(
         serving(sandbox, home, pipeline=pipeline(sandbox, home), longest_stream=0.0) as live,
     ):
         prepare(live)
-        few = command(live, tmp_path, 2, "--phases", "fuzzing")
+        few = command(live, tmp_path, 1, "--phases", "fuzzing")
         told = subprocess.run(few, capture_output=True, text=True, timeout=100, check=False)
     assert told.returncode == 0, told.stdout[-6000:]
     assert "26 selected / 26 total" in told.stdout

@@ -1,12 +1,14 @@
-"""Steps that the library does not ship: a note that nobody can take back, and a bug."""
+"""Steps that the library does not ship: a note that nobody can take back, a bug, and one that outlasts its run."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from intercom_bulk import ConversationUpdater
+from intercom_bulk.clock import stop_requested
 
-__all__ = ["Broken", "Leaver"]
+__all__ = ["Broken", "Lasting", "Leaver"]
 
 
 class Leaver(ConversationUpdater):
@@ -37,4 +39,20 @@ class Broken(ConversationUpdater):
     def perform_action(self, item_id: str) -> dict[str, Any]:
         if int(item_id) % 3 == 0:
             raise ValueError("three")
+        return self.request("GET", f"conversations/{item_id}")
+
+
+class Lasting(ConversationUpdater):
+    """Changes nothing. On all items but its first it lasts until the run is stopped, which is so in mid-way."""
+
+    idempotent = True
+
+    def __init__(self, **connection: Any) -> None:
+        super().__init__(**connection)
+        self._first = threading.Semaphore()
+
+    def perform_action(self, item_id: str) -> dict[str, Any]:
+        if not self._first.acquire(blocking=False):
+            while not stop_requested():
+                threading.Event().wait(0.01)
         return self.request("GET", f"conversations/{item_id}")

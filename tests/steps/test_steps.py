@@ -22,7 +22,7 @@ from intercom_bulk import (
     UsageError,
 )
 from intercom_bulk import steps as s
-from tests.steps.notes import Broken, Leaver
+from tests.steps.notes import Broken, Lasting, Leaver
 from tests.undo.person import Person
 
 if TYPE_CHECKING:
@@ -267,8 +267,8 @@ def test_what_somebody_changed_since_is_left_whole(varied: Sandbox) -> None:
 def test_an_item_that_stopped_in_mid_way_is_taken_back_as_far_as_it_came(start: Start) -> None:
     sandbox = start(conversations=30, latency_ms=10, **VARIED)
     digest = sandbox.digest()
-    updater = Steps(s.set_title("Old"), s.tag("stale"), s.set_attributes({"issue_type": "Spam"}), s.close(),
-                    **sandbox.settings_kwargs())  # fmt: skip
+    updater = Steps(s.set_title("Old"), s.tag("stale"), Step(Lasting), s.set_attributes({"issue_type": "Spam"}),
+                    s.close(), **sandbox.settings_kwargs())  # fmt: skip
     with updater.stream(parallel_workers=4, **EVERYTHING, options=QUICK) as stream:
         next(stream)
     run_id = stream.summary().run_id

@@ -15,6 +15,7 @@ from intercom_bulk.runs.postgres import PostgresStore
 from intercom_bulk.runs.record import RunRecord
 from intercom_bulk.runs.store import FileStore
 from intercom_bulk.testing import make_intercom_sandbox
+from tests.needs import lacking
 from tests.stores import servers
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Place:
 def server() -> Iterator[str]:
     with servers.server() as url:
         if url is None:
-            pytest.skip(f"no PostgreSQL: none at {servers.NAMED}, none on 127.0.0.1:5432, and none is installed")
+            lacking(f"no PostgreSQL: none at {servers.NAMED}, none on 127.0.0.1:5432, and none is installed")
         yield url
 
 

@@ -16,6 +16,7 @@ from intercom_bulk.runs.model import Outcome
 from intercom_bulk.runs.postgres import PostgresStore
 from intercom_bulk.runs.wishes import Wish
 from intercom_bulk.settings import Settings
+from tests.needs import lacking
 from tests.stores import servers
 from tests.stores.conftest import Place, record
 from tests.stores.test_contract import settle, stage, taken
@@ -249,7 +250,7 @@ def test_the_driver_is_an_extra(tmp_path: Any) -> None:
 def test_a_server_is_started_where_none_is_running() -> None:
     where = servers.program()
     if where is None:
-        pytest.skip("PostgreSQL is not installed on this machine")
+        lacking("no PostgreSQL installed on this machine")
     with servers.started(where) as url, servers.database(url) as database:
         PostgresStore(database).create(record("run")).close()
 

@@ -6,32 +6,44 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from intercom_bulk.sandbox import Sandbox
+from tests.needs import lacking
+from tests.pipeline.phases import Counting
 from tests.service.browser.hostile import fill_hostile
-from tests.service.browser.stage import CHROMIUM, browsing, let_in, staged
+from tests.service.browser.stage import CHROMIUM, Stage, browsing, let_in, opened
+from tests.service.test_around import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-    from tests.service.browser.stage import Stage
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        pytest.skip(f"no browser: {CHROMIUM} is not installed")
+        lacking(f"no browser: {CHROMIUM} is not installed")
     with browsing() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """With an attacker's names all over it."""
-    home = tmp_path_factory.mktemp("home")
-    with staged(home, conversations=1000, contacts=20, limit_per_minute=60_000) as found:
-        fill_hostile(found.settings)
-        yield found
+def held() -> Held:
+    """The pipeline of the stage waits for it, batch by batch."""
+    return Held()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, held: Held) -> Iterator[Stage]:
+    """With an attacker's names all over it. Its sandbox has all the time in this process: a second one costs more."""
+    counting = Counting(before=held)
+    counting.batch_size = 2
+    with Sandbox(conversations=300, contacts=20, limit_per_minute=60_000) as sandbox:
+        stage = Stage(sandbox, tmp_path_factory.mktemp("home"), [counting])
+        with opened(stage):
+            fill_hostile(stage.settings)
+            yield stage
+            held.set()
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from intercom_bulk.sandbox import SandboxProcess
+from intercom_bulk.pipeline.pipeline import Pipeline
+from intercom_bulk.sandbox import Sandbox, SandboxProcess
 from intercom_bulk.service.serving import Service
 from intercom_bulk.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["CHROMIUM", "Stage", "browsing", "let_in", "staged", "width_beyond"]
+    from intercom_bulk.insights.phase import Phase
+
+__all__ = ["CHROMIUM", "Stage", "browsing", "let_in", "opened", "staged", "width_beyond"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 _QUIET = (
@@ -28,13 +31,14 @@ TOKEN = "a-token-of-the-stage-0123456789"
 
 
 class Stage:
-    """A service on a free port, serving in a thread. `url` is where it is."""
+    """A service on a free port, serving in a thread. `url` is where it is; `phases` are those of its pipeline."""
 
-    def __init__(self, sandbox: SandboxProcess, home: Path) -> None:
+    def __init__(self, sandbox: Sandbox | SandboxProcess, home: Path, phases: Sequence[Phase] | None = None) -> None:
         env = {**sandbox.environ(), "INTERCOM_BULK_HOME": str(home)}
         self.sandbox, self.home = sandbox, home
         self.settings = Settings.build(env=env)
-        self._service = Service(self.settings, token=TOKEN, port=0)
+        pipeline = None if phases is None else Pipeline(settings=self.settings, phases=phases)
+        self._service = Service(self.settings, token=TOKEN, port=0, pipeline=pipeline)
         self._thread = threading.Thread(target=self._service.run, name="service of the stage")
 
     @property
@@ -62,13 +66,18 @@ class Stage:
 @contextmanager
 def staged(home: Path, **knobs: Any) -> Iterator[Stage]:
     """The service, with a sandbox of these knobs behind it."""
-    with SandboxProcess(**knobs) as sandbox:
-        stage = Stage(sandbox, home)
-        stage.open()
-        try:
-            yield stage
-        finally:
-            stage.close()
+    with SandboxProcess(**knobs) as sandbox, opened(Stage(sandbox, home)) as stage:
+        yield stage
+
+
+@contextmanager
+def opened(stage: Stage) -> Iterator[Stage]:
+    """For as long as the block lasts."""
+    stage.open()
+    try:
+        yield stage
+    finally:
+        stage.close()
 
 
 @contextmanager
