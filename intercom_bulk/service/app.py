@@ -10,6 +10,7 @@ from fastapi import Body, FastAPI, Path, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from intercom_bulk.clock import bind_stop
 from intercom_bulk.runs.model import Status  # noqa: TC001  FastAPI reads it
 from intercom_bulk.service.answers import Json, errors, speak_plainly
 from intercom_bulk.service.events import ALL
@@ -38,6 +39,7 @@ from intercom_bulk.service.models import (
 from intercom_bulk.service.security import Access, Gate
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncIterator, Iterable
 
     from starlette.types import Receive, Scope, Send
@@ -91,6 +93,7 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
 
     app = _Guarded(
         access,
+        desk.ending,
         title="intercom-bulk",
         version="1",
         description="Bulk runs on one Intercom workspace: look, plan, apply, watch, steer, take back.",
@@ -114,11 +117,13 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
 class _Guarded(FastAPI):
     """Nobody gets in beside the gate, and nothing out: it stands before the framework's own middleware."""
 
-    def __init__(self, access: Access, **more: Any) -> None:
+    def __init__(self, access: Access, ending: threading.Event, **more: Any) -> None:
         super().__init__(**more)
+        self._ending = ending
         self._gate = Gate(super().__call__, access=access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        bind_stop(self._ending)  # of this request alone, and of the thread that answers it
         await self._gate(scope, receive, send)
 
 
