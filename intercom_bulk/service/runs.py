@@ -108,8 +108,7 @@ class RunTable:
         newer = found if after is None else list(self.store.records())
         return {
             "runs": [
-                {**self.view(record), "undone_by": undone_by(undos_of(record, newer))}
-                for record in found[:limit]
+                {**self.view(record), "undone_by": undone_by(undos_of(record, newer))} for record in found[:limit]
             ],
             "next": found[limit - 1].run_id if len(found) > limit else None,
         }
