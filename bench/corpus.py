@@ -39,7 +39,7 @@ class Memory:
         return len(self.given)
 
     def documents(self, *, sample: int | None = None, seed: int = 0) -> Iterator[Document]:
-        chosen: Iterable[int] = range(len(self.given))
+        chosen: Sequence[int] = range(len(self.given))
         if sample is not None and sample < len(self.given):
             chosen = sorted(random.Random(seed).sample(chosen, sample))
         return (self._with_results(self.given[at]) for at in chosen)
@@ -127,6 +127,7 @@ def generated(count: int, *, seed: int = 0) -> list[Document]:
 def _generated(
     at: int, chance: random.Random, groups: Any, weights: Sequence[float], everything: Sequence[str]
 ) -> Document:
+    messages: tuple[Message, ...]
     (kind, language), texts = chance.choices(groups, weights)[0]
     created = _START + int(chance.random() * 90 * _DAY)
     if chance.random() < 1 / 8:
