@@ -59,7 +59,9 @@ class Memory:
         held = [(item, result["vector"]) for item, result in self.results(phase)]
         for start in range(0, len(held), _CHUNK):
             rows = held[start : start + _CHUNK]
-            yield [item for item, _ in rows], np.array([vector for _, vector in rows])
+            for width in sorted({len(vector) for _, vector in rows}):
+                same = [(item, vector) for item, vector in rows if len(vector) == width]
+                yield [item for item, _ in same], np.array([vector for _, vector in same])
 
     def state(self, phase: str) -> bytes | None:
         return self.states.get(phase)
@@ -125,6 +127,7 @@ def generated(count: int, *, seed: int = 0) -> list[Document]:
 def _generated(
     at: int, chance: random.Random, groups: Any, weights: Sequence[float], everything: Sequence[str]
 ) -> Document:
+    messages: tuple[Message, ...]
     (kind, language), texts = chance.choices(groups, weights)[0]
     created = _START + int(chance.random() * 90 * _DAY)
     messages: tuple[Message, ...] = ()

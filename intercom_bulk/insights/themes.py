@@ -125,7 +125,7 @@ class ThemeExtraction(Phase):
         vector = document.results.get(_VECTORS, {}).get("vector")
         if vector is None:
             return UsageError(f"{document.id} has no vector: run {_VECTORS} before {self.name}.")
-        if not self._active:
+        if not self._active or vector.shape != self._centres.shape[1:]:
             return {"theme": None, "name": None, "score": 0.0}
         at, score = nearest(vector, self._centres)
         if at < 0:
@@ -192,20 +192,23 @@ def _with(kept: _Kept, found: Sequence[Cluster], taken: Mapping[int, int]) -> _K
 
 def _gathered(corpus: Corpus) -> tuple[list[str], Any]:
     np = extra("numpy")
-    ids: list[str] = []
-    chunks: list[Any] = []
+    """Ids and vectors; of several widths the one that most have: others come of another embedder, and say nothing."""
+    found: dict[int, tuple[list[str], list[Any]]] = {}
     count = len(corpus)
     share = 1.0 if count <= MOST else MOST / count
     for names, rows in corpus.vectors(_VECTORS):
         # By the id, not by chance or place: the same conversations are chosen whatever is beside them.
         chosen = [at for at, name in enumerate(names) if share == 1.0 or crc32(name.encode()) < share * 2**32]
+        ids, chunks = found.setdefault(rows.shape[1], ([], []))
         ids += [names[at] for at in chosen]
         chunks.append(np.asarray(rows, dtype=np.float32)[chosen])
+    ids, chunks = max(found.values(), key=lambda one: len(one[0]), default=([], []))
     return ids, np.concatenate(chunks) if chunks else np.zeros((0, 0), dtype=np.float32)
 
 
 def _owned(corpus: Corpus, centres: Any) -> Iterator[tuple[int, str]]:
     for document in corpus.documents(sample=NAMED_BY, seed=0):
         vector = document.results.get(_VECTORS, {}).get("vector")
-        if vector is not None and (at := nearest(vector, centres)[0]) >= 0:
+        is_alike = vector is not None and len(centres) > 0 and vector.shape == centres.shape[1:]
+        if is_alike and (at := nearest(vector, centres)[0]) >= 0:
             yield at, text_of(document)

@@ -138,7 +138,7 @@ class Attempt:
         """Once in a run of the pipeline; a further life takes up what the first one learnt."""
         phase, corpus = self._phase, self._corpus
         try:
-            if self._stands.is_fit:
+            if self._stands.is_fit and corpus.has_state(phase.name):
                 phase.load(corpus.state(phase.name))
             else:
                 state = phase.fit(corpus)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from intercom_bulk.errors import UnknownRun
 from intercom_bulk.mirror.keeping.backend import chunks, marks
 from intercom_bulk.mirror.keeping.phase_tables import CHECKPOINT, STATUS
+from intercom_bulk.mirror.keeping.purging import quoted, unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -234,12 +235,15 @@ class PipelineBook:
     # -- what phases say
 
     def save_results(self, told: Told, phase: str, said: Sequence[Said], *, at: float) -> None:
-        """Results, and how far the run has come by them."""
-        rows = [
-            (phase, one.item_id, one.input_version, one.phase_version, one.digest, one.result, one.vector, told.id, at)
-            for one in said
-        ]
+        """Results, and how far the run has come by them. Of what was deleted since it was read nothing is stored."""
         with self._atomic():
+            quotes = {one.item_id: quoted(one.result) for one in said}
+            gone = unwanted(self._on, {*quotes, *(one for some in quotes.values() for one in some)})
+            rows = [
+                (phase, one.item_id, one.input_version, one.phase_version, one.digest, one.result, one.vector, told.id,
+                 at)
+                for one in said if one.item_id not in gone and not quotes[one.item_id] & gone
+            ]  # fmt: skip
             self._on.execute_many(_UPSERT, rows)
             self._save(told)
 

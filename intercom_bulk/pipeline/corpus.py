@@ -177,13 +177,24 @@ class MirrorCorpus:
             yield item_id, json.loads(result)
 
     def vectors(self, phase: str) -> Iterator[tuple[list[str], Matrix]]:
-        """The vectors of a phase in chunks of equal length: ids, and a float32 matrix with a row for each."""
+        """The vectors of a phase in chunks of equal length: ids, and a float32 matrix with a row for each. Where an
+        item has one of another width (of an earlier embedder, say), that is in a chunk of its own kind.
+        """
         import numpy as np
 
         rows = self._stored(phase, "vector")
         while batch := list(islice(rows, _CHUNK)):
-            joined = b"".join(bytes(vector) for _, vector in batch)
-            yield [item_id for item_id, _ in batch], np.frombuffer(joined, dtype="<f4").reshape(len(batch), -1)
+            by_width: dict[int, list[tuple[str, Any]]] = {}
+            for row in batch:
+                by_width.setdefault(len(row[1]), []).append(row)
+            for same in by_width.values():
+                joined = b"".join(bytes(vector) for _, vector in same)
+                yield [item_id for item_id, _ in same], np.frombuffer(joined, dtype="<f4").reshape(len(same), -1)
+
+    def has_state(self, phase: str) -> bool:
+        """Whether what `fit()` returned last is still here: with what was deleted, what quotes it goes."""
+        with self._store.reading() as on:
+            return on.row("SELECT 1 FROM phase_state WHERE phase = ?", (phase,)) is not None
 
     def state(self, phase: str) -> bytes | None:
         """What `fit()` of this phase returned last, in whatever run."""

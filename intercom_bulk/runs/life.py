@@ -7,8 +7,11 @@ transaction in two.
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
+from intercom_bulk.clock import bind_stop
+from intercom_bulk.errors import Stopped
 from intercom_bulk.runs.engine import Execution
 from intercom_bulk.runs.summary import Progress, Summary
 
@@ -48,6 +51,7 @@ class Life:
         # Waited on instead of Thread.join(): an interrupt of that one marks a thread as ended that is not (bpo-45274).
         self._ended = threading.Event()
         self._wishes: list[str] = []
+        self._unwanted = threading.Event()
         self._execution: Execution | None = None
         self._summary: Summary | None = None
         self.error: BaseException | None = None
@@ -92,6 +96,8 @@ class Life:
     def _wish(self, wish: str) -> None:
         """Kept until there is an execution to ask."""
         self._wishes.append(wish)
+        if wish in {"stop", "abort"}:
+            self._unwanted.set()
         if self._execution is not None:
             getattr(self._execution, wish)()
 
@@ -118,12 +124,20 @@ class Life:
                     self._summary = self._execution.final_summary()
             finally:
                 ledger.close()
-                if self._execution is None or self._execution.was_refused:
+                was_stopped = self._execution is None and isinstance(self.error, Stopped)
+                if (self._execution is None or self._execution.was_refused) and not was_stopped:
                     self._discard()  # nothing to explain, and to resume a refusal would be to overrule it
                 self._on_end()
 
+    def _planned(self) -> Plan:
+        """What it asks Intercom before the first item is not waited for when nobody wants the run any more."""
+        bind_stop(self._unwanted)
+        return self._make_plan()
+
     def _live(self, ledger: RunLedger) -> None:
-        execution = Execution(self._make_plan(), ledger, self._clock)
+        # A context of its own: from the first item on, who is asked to stop lets what is in flight end.
+        plan = copy_context().run(self._planned)
+        execution = Execution(plan, ledger, self._clock)
         self._execution = execution
         for wish in list(self._wishes):
             getattr(execution, wish)()

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.responses import RedirectResponse, Response
 
+from intercom_bulk.clock import bind_stop
 from intercom_bulk.service import routes
 from intercom_bulk.service.answers import Json, speak_plainly
 from intercom_bulk.service.models import HealthAnswer
 from intercom_bulk.service.security import Access, Gate
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncIterator, Iterable
 
     from starlette.types import Receive, Scope, Send
@@ -35,6 +37,7 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
 
     app = _Guarded(
         access,
+        desk.ending,
         title="intercom-bulk",
         version="1",
         description="Bulk runs on one Intercom workspace: look, plan, apply, watch, steer, take back.",
@@ -54,11 +57,13 @@ def make_app(desk: Desk, *, token: str, hosts: Iterable[str], secure: bool = Fal
 class _Guarded(FastAPI):
     """Nobody gets in beside the gate, and nothing out: it stands before the framework's own middleware."""
 
-    def __init__(self, access: Access, **more: Any) -> None:
+    def __init__(self, access: Access, ending: threading.Event, **more: Any) -> None:
         super().__init__(**more)
+        self._ending = ending
         self._gate = Gate(super().__call__, access=access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        bind_stop(self._ending)  # of this request alone, and of the thread that answers it
         await self._gate(scope, receive, send)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import UsageError
@@ -36,6 +37,8 @@ class Desk:
         self, settings: Settings, *, pipeline: Pipeline | None = None, longest_stream: float | None = None
     ) -> None:
         self.settings = settings
+        self.ending = threading.Event()
+        """Set when the service stops: the waits of its requests end by it."""
         self._runs = Runs(settings)
         self.table = RunTable(settings, self._runs)
         self.shelf = PlanShelf(settings, self._runs, self.table)
@@ -82,7 +85,7 @@ class Desk:
 
     def resume(self, run_id: str) -> dict[str, Any]:
         """The run that goes on: the same id."""
-        return self.table.go_on(run_id, "resume")
+        return self.table.resume(run_id)
 
     def undo(self, run_id: str, *, confirm: str) -> dict[str, Any]:
         """The run that takes it back. `confirm` repeats its id, or how many items it changed: somebody has looked."""
@@ -92,7 +95,7 @@ class Desk:
             raise UsageError(
                 f"To undo, confirm it: send the run's id, or the number of items that it changed ({done})."
             )
-        return self.table.go_on(run_id, "undo")
+        return self.table.undo(run_id)
 
     def report(self, run_id: str, format: str) -> tuple[str, str, Iterator[bytes]]:
         """The name of a file, its media type and its content, piece by piece: "csv", "jsonl" or "markdown"."""
@@ -158,12 +161,17 @@ class Desk:
         return self._pulse.picture(topic)
 
     def closing(self) -> None:
-        """End the streams: who serves them waits for that."""
+        """End the streams, the plans that are being made and what waits for Intercom; ask the runs to end, resumable.
+        Who serves them waits for that.
+        """
+        self.ending.set()
         self.hub.close()
+        self.table.stopping()
+        self.pipeline.stopping()
+        self.shelf.stopping()
 
     def close(self) -> None:
         self.closing()
-        self.table.stopping()
         self.pipeline.close()
         self.table.close()
         self._pulse.close()

@@ -129,6 +129,7 @@ class RunAnswer(_Told):
     codes: dict[str, int]
     items: int
     progress: ProgressAnswer | None
+    undone_by: str | None = Field(None, description="the run that took it back, where one has")
     error: str | None
 
 

@@ -115,11 +115,14 @@ class Pipelines:
             "message": "What is in flight ends and is stored; then the run can be resumed by its id.",
         }
 
-    def close(self) -> None:
+    def stopping(self) -> None:
+        """Ask what runs here to end, resumable, and start no other."""
         with self._lock:
             self._closing = True
-            runs = list(self._runs)
-        for run in runs:
+        for run in self.started:
             run.stop()
-        for run in runs:
+
+    def close(self) -> None:
+        self.stopping()
+        for run in self.started:
             run.wait()

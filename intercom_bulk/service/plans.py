@@ -23,7 +23,7 @@ from intercom_bulk.updaters.running.planning import plan_and_preview
 from intercom_bulk.workspace import written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from intercom_bulk.operations import Operation
@@ -55,6 +55,9 @@ class PlanShelf:
         self._folder = settings.home / "plans"
         self._making = threading.BoundedSemaphore(AT_A_TIME)
         self._applying = threading.Lock()
+        self._walks: set[Callable[[], None]] = set()
+        self._lock = threading.Lock()
+        self._closing = False
 
     def make(
         self,
@@ -93,11 +96,19 @@ class PlanShelf:
         self._forget_old()
         updater = made(row, arguments, self._settings)
         path = self._folder / f"new-{secrets.token_hex(8)}.jsonl"
+        walks: list[Callable[[], None]] = []
+
+        def begun(stop: Callable[[], None]) -> None:
+            walks.append(stop)
+            self._begun(stop)
+
         try:
-            file, preview = plan_and_preview(updater, chosen, path, SAMPLE)
+            file, preview = plan_and_preview(updater, chosen, path, SAMPLE, begun=begun)
             names = names_in(preview.sample, updater.workspace.directory.name)
             path.replace(self._items(file.digest))
         finally:
+            with self._lock:
+                self._walks.difference_update(walks)
             path.unlink(missing_ok=True)
             updater.workspace.close()
         told = {
@@ -116,6 +127,21 @@ class PlanShelf:
         with written(self._view(file.digest)) as out:
             json.dump(told, out)
         return self._standing(told)
+
+    def _begun(self, stop: Callable[[], None]) -> None:
+        with self._lock:
+            self._walks.add(stop)
+            late = self._closing
+        if late:
+            stop()
+
+    def stopping(self) -> None:
+        """End the walks of plans that are being made: nobody waits for them any more."""
+        with self._lock:
+            self._closing = True
+            walks = [*self._walks]
+        for stop in walks:
+            stop()
 
     def list(self, limit: int = 50) -> list[dict[str, Any]]:
         """Newest first, without their samples."""

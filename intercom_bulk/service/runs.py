@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import closing
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from intercom_bulk.errors import IntercomBulkError, LedgerError, UnknownRun, UsageError
 from intercom_bulk.runs.model import RunState
+from intercom_bulk.runs.options import RunOptions
 from intercom_bulk.service.asked import asked_status, refuse_unstorable
 from intercom_bulk.service.refusals import Conflict, NotThere, Overloaded
 from intercom_bulk.service.totals import Totals
@@ -17,7 +19,7 @@ from intercom_bulk.service.worked import Worked
 from intercom_bulk.workspace import run_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from intercom_bulk.runs.handle import Run
     from intercom_bulk.runs.ledger import RunLedger
@@ -36,6 +38,8 @@ REMEMBERED = 200
 BEGINNING, GLANCE = 200, 0.05
 """How often, and how many seconds apart, the record of a run that begins is looked for."""
 _LONGEST_ID = 100
+_SKEW = 60.0
+"""Seconds by which the clocks of those who begin runs may differ."""
 
 
 class RunTable:
@@ -47,6 +51,7 @@ class RunTable:
         self._worked: dict[str, Worked] = {}
         self._totals = Totals()
         self._lock = threading.Lock()
+        self._undoing = threading.Lock()
         self._closing = False
         self._forgotten: Counter[str] = Counter()
         self._forgotten_refused = 0
@@ -64,8 +69,11 @@ class RunTable:
             found.append(record)
             if len(found) > limit:
                 break
+        newer = found if after is None else list(self.store.records())
         return {
-            "runs": [self.view(record) for record in found[:limit]],
+            "runs": [
+                {**self.view(record), "undone_by": undone_by(undos_of(record, newer))} for record in found[:limit]
+            ],
             "next": found[limit - 1].run_id if len(found) > limit else None,
         }
 
@@ -73,8 +81,9 @@ class RunTable:
         """One run, with the history of its rate where it is worked on here. Raises `UnknownRun`."""
         record = self.record(run_id)
         worked = self._worked.get(record.run_id)
+        undone = undone_by(undos_of(record, self.store.records())) if record.kind != "undo" else None
         rates = [[round(at, 1), round(rate, 2)] for at, rate in list(worked.rates)] if worked is not None else []
-        return {**self.view(record), "rates": rates}
+        return {**self.view(record), "undone_by": undone, "rates": rates}
 
     def record(self, run_id: str) -> RunRecord:
         """Raises `NotThere`."""
@@ -168,7 +177,13 @@ class RunTable:
         for _ in range(BEGINNING):
             if over:
                 self.settle(worked)
-                worked.run.result()
+                try:
+                    worked.run.result()
+                except BaseException:  # it never began here; what others make of it is no error of theirs
+                    with self._lock:
+                        if self._worked.get(worked.run.run_id) is worked:
+                            del self._worked[worked.run.run_id]
+                    raise
                 return self.get(worked.run.run_id)
             try:
                 return self.get(worked.run.run_id)
@@ -176,28 +191,47 @@ class RunTable:
                 over = worked.run.wait(GLANCE)
         raise Overloaded(f"Run {worked.run.run_id} has not begun yet: look at it in a moment.")
 
-    def go_on(self, run_id: str, act: str) -> dict[str, Any]:
-        """Resume or undo a run that is over: `act` names the method of the history."""
+    def resume(self, run_id: str) -> dict[str, Any]:
+        """Go on with a run."""
         record = self.record(run_id)
-        self._refuse_live(record, act)
-        counts, codes = self._totals.of(self.store, record, live=False) if act == "resume" else ({}, {})
+        self._refuse_live(record, "resume")
+        counts, codes = self._totals.of(self.store, record, live=False)
         made = self._maker(record)
-        return self.work(lambda: getattr(self._runs, act)(record.run_id, made), made, counts=counts, codes=codes)
+        return self.work(lambda: self._runs.resume(record.run_id, made), made, counts=counts, codes=codes)
+
+    def undo(self, run_id: str) -> dict[str, Any]:
+        """Take a run back, or go on with an undo that was cut short; once, whoever asks at the same time."""
+        with self._undoing:
+            record = self.record(run_id)
+            self._refuse_live(record, "undo")
+            undos = undos_of(record, self.store.records())
+            if (by := undone_by(undos)) is not None:
+                raise Conflict(f"Run {record.run_id} was undone already, by run {by}: look at that run.")
+            if undos and self._is_busy(undos[0][0]):
+                raise Conflict(f"Run {record.run_id} is being undone, by run {undos[0][0].run_id}: look at that run.")
+            # Of two processes that count the same undos, one gets the key.
+            options = RunOptions(run_key=f"undo {len(undos)} of {record.run_id}")
+            made = self._maker(record)
+            return self.work(lambda: self._runs.undo(record.run_id, made, options=options), made)
 
     def _maker(self, record: RunRecord) -> IntercomBulkUpdater:
         return self._runs.updater_of(record.run_id)
 
     def _refuse_live(self, record: RunRecord, act: str) -> None:
-        worked = self._worked.get(record.run_id)
-        busy = (worked is not None and not worked.is_over) or any(
-            one.run_id == record.run_id for one in self.store.worked_on()
-        )
+        busy = self._is_busy(record)
         if busy and act == "resume" and record.state in {RunState.PAUSED, RunState.PAUSING}:
             raise Conflict(f"Run {record.run_id} is paused, and its process lives: unpause it.")
         if busy:
             raise Conflict(f"Run {record.run_id} is under way: stop it, or wait for its end, then {act} it.")
         if act == "resume" and not record.is_resumable:
             raise Conflict(f"Run {record.run_id} is {record.state.replace('_', ' ')}: there is nothing to go on with.")
+
+    def _is_busy(self, record: RunRecord) -> bool:
+        """Whether a process works on it, this one or another."""
+        worked = self._worked.get(record.run_id)
+        if worked is not None and not worked.is_over:
+            return True
+        return any(one.run_id == record.run_id for one in self.store.worked_on())
 
     def ask(self, run_id: str, wish: str) -> dict[str, Any]:
         """`pause`, `unpause` or `stop` a run that is under way, here or in another process."""
@@ -270,6 +304,28 @@ class RunTable:
             worked.run.wait(patience)
             if worked.is_over:
                 self.settle(worked)
+
+
+def undos_of(run: RunRecord, records: Iterable[RunRecord]) -> list[tuple[RunRecord, bool]]:
+    """Its undos, the newest first, and whether each was itself taken back. `records` come newest first; those from
+    before the run are not looked at.
+    """
+    found: list[tuple[RunRecord, bool]] = []
+    taken_back: set[str] = set()
+    for one in takewhile(lambda one: one.created_at > run.created_at - _SKEW, records):
+        if one.kind == "undo" and one.parent == run.run_id:
+            found.append((one, one.run_id in taken_back))
+        elif one.kind == "undo" and one.parent is not None:
+            taken_back.add(one.parent)
+    return found
+
+
+def undone_by(undos: Sequence[tuple[RunRecord, bool]]) -> str | None:
+    """The undo that left nothing to undo; None where there is none, or somebody undid that."""
+    if not undos:
+        return None
+    last, was_taken_back = undos[0]
+    return last.run_id if last.state is RunState.COMPLETED and not was_taken_back else None
 
 
 def checked_id(run_id: str) -> str:

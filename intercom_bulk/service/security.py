@@ -7,11 +7,14 @@ our own pages.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import html
 import json
 import logging
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
@@ -29,6 +32,10 @@ LEAST_TOKEN = 24
 """Characters of a token that somebody chose."""
 MOST_BODY = 1_000_000
 """Bytes of a request's body."""
+SLOWEST_BODY = 15.0
+"""Seconds until the whole of it must be here: who drips holds nothing open for long."""
+PATIENCE = 1.0
+"""Seconds in which the body of a request that is refused is read and thrown away."""
 READS = frozenset({"GET", "HEAD"})
 OPEN = "/healthz"
 LOGIN = "/login"
@@ -93,6 +100,7 @@ class Access:
     def check(self, method: str, path: str, query: str, headers: _Headers) -> None:
         """Raises `Refusal`."""
         self._check_host(headers)
+        headers.refuse_twice("content-type", "content-length", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
         if path == OPEN and method in READS:
             return
         self._check_origin(method, path, headers)
@@ -187,6 +195,17 @@ class _Headers:
         found = self.all(name)
         return found[0] if found else None
 
+    def refuse_twice(self, *names: str) -> None:
+        """Two readers of such a request may each believe another line of it. Raises `Refusal`."""
+        for name in names:
+            if len(self.all(name)) > 1:
+                raise Refusal(400, f"The header {name} was sent twice: send it once.")
+
+    @property
+    def is_persons(self) -> bool:
+        """Whether a browser asks for a page, to be read."""
+        return "text/html" in (self.one("accept") or "").lower()
+
 
 class Gate:
     """Around the whole application: nothing is routed, parsed or read before it was let through."""
@@ -201,19 +220,31 @@ class Gate:
             return
         if scope["type"] != "http":
             raise RuntimeError("there are no other connections than HTTP's")
-        answer = _Answer(send)
+        answer, headers = _Answer(send), _Headers(scope)
         try:
             query = scope.get("query_string", b"").decode("latin-1")
-            self._access.check(scope["method"], scope["path"], query, _Headers(scope))
+            self._access.check(scope["method"], scope["path"], query, headers)
             body = await _whole_body(receive)
         except Refusal as refusal:
-            await answer.refuse(refusal)
+            if refusal.status not in {408, 413}:  # who is still sending when the line is closed reads no answer
+                with suppress(Refusal, TimeoutError):
+                    await asyncio.wait_for(_read_body(receive), PATIENCE)
+            await answer.refuse(refusal, as_page=scope["method"] in READS and headers.is_persons)
             return
         await self._app(scope, _again(body, receive), answer.send)
 
 
 async def _whole_body(receive: Receive) -> bytes:
-    """Read before anything is done with it, and never more than the limit. Raises `Refusal`."""
+    """Read before anything is done with it; never more than the limit, nor for longer. Raises `Refusal`."""
+    try:
+        return await asyncio.wait_for(_read_body(receive), SLOWEST_BODY)
+    except TimeoutError:
+        raise Refusal(
+            408, f"The body was not here after {SLOWEST_BODY:g} s, or the service stopped: send it again."
+        ) from None
+
+
+async def _read_body(receive: Receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
@@ -250,15 +281,36 @@ class _Answer:
             message = {**message, "headers": [*given, *more]}
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal) -> None:
-        body = json.dumps({"error": str(refusal)}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    async def refuse(self, refusal: Refusal, *, as_page: bool = False) -> None:
+        kind = b"text/html; charset=utf-8" if as_page else b"application/json"
+        body = _page(refusal) if as_page else json.dumps({"error": str(refusal)}).encode()
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         if refusal.status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="intercom-bulk"'))
-        if refusal.status == 413:
+        if refusal.status in {408, 413}:
             headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+_WAY_IN = (
+    "<p>Open the address that <code>intercom-bulk serve</code> printed when it started: it ends in"
+    " <code>/login?token=…</code> and is good until the service stops. Was the token chosen in"
+    " <code>INTERCOM_BULK_SERVICE_TOKEN</code>? Then put it there: <code>/login?token=YOUR_TOKEN</code>.</p>"
+    "<p>Programs send it as <code>Authorization: Bearer TOKEN</code>.</p>"
+)
+
+
+def _page(refusal: Refusal) -> bytes:
+    """The same for a person: it names nothing of the workspace, and loads nothing."""
+    more = _WAY_IN if refusal.status == 401 else ""
+    title = "The way in" if refusal.status == 401 else "This cannot be asked so"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title} · intercom-bulk</title></head>"
+        f"<body><main><h1>{title}</h1><p>{html.escape(str(refusal))}</p>{more}</main></body></html>\n"
+    ).encode()
 
 
 class TokenFilter(logging.Filter):

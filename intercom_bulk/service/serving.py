@@ -59,6 +59,7 @@ class Service:
             server_header=False,
             proxy_headers=False,
             ws="none",
+            http="h11",  # the other one, where it is installed, takes heads of any size
             timeout_keep_alive=30,
             timeout_graceful_shutdown=30,
             h11_max_incomplete_event_size=64 * 1024,

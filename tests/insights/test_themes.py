@@ -120,3 +120,17 @@ def test_the_process_that_fits_is_like_one_that_loads(worked: Memory) -> None:
     loaded.load(worked.states["theme_extraction"])
     fitted.load(worked.states["theme_extraction"])
     assert fitted.version == loaded.version != ThemeExtraction().version
+
+
+def test_vectors_of_another_width_are_of_no_theme_and_stop_nobody() -> None:
+    corpus = corpus_of({0: 20, 1: 20})
+    said = corpus.said[VECTORS]
+    for name in sorted(said)[::9]:
+        said[name] = {**said[name], "vector": np.ones(WIDTH // 2, dtype=np.float32)}
+    phase = ThemeExtraction(min_theme=5)
+    corpus.fit(phase)
+    assert len(phase.themes) == 2
+    placed = dict(zip(sorted(said), phase.process(list(corpus.documents())), strict=True))
+    for name, one in placed.items():
+        assert isinstance(one, dict)
+        assert (one["theme"] is None) == (len(said[name]["vector"]) != WIDTH)

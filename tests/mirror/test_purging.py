@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,3 +131,21 @@ def test_the_file_has_nothing_of_it_even_while_others_read(tmp_path: Path) -> No
         assert found_in(tmp_path / "mirror", b"xylophonequartz") == [], "the index was written anew"
         assert found_in(tmp_path / "mirror", b"Marmalade" * 9) == []
         assert store.find("something", start=None, end=None, limit=9) == ["99"]
+
+
+def story(*quoted: str) -> str:
+    quotes = [{"text": f"{SECRET} {one}", "id": one, "created_at": T, "url": None} for one in quoted]
+    return json.dumps({"theme": "T1", "title": "x", "quotes": quotes, "markdown": f"> {SECRET}"})
+
+
+def test_what_quotes_it_goes_with_it_and_what_quotes_others_stays(store: MirrorStore) -> None:
+    with store.writing() as writer:
+        kept(writer, [secret("1"), secret("2")], seen_at=T)
+        insert = "INSERT INTO phase_result VALUES (?, ?, '1', '1', 'd', ?, NULL, 1, 0)"
+        for item, result in (("T1", story("1")), ("T2", story("2")), ("T3", story("2", "1")), ("2", '{"id": "1"}')):
+            writer._on.execute(insert, ("story_creation", item, result))
+        writer._on.execute("INSERT INTO phase_state VALUES ('story_creation', '1', ?, 1, 0)", (SECRET.encode(),))
+        writer._on.execute("INSERT INTO phase_state VALUES ('theme_extraction', '1', ?, 1, 0)", (b"words",))
+        writer.mark_deleted([Deleted("1", T + 50)], seen_at=T + 60)
+    assert store.sql("SELECT item_id FROM phase_result ORDER BY 1").rows == [("2",), ("T2",)]
+    assert store.sql("SELECT phase FROM phase_state").rows == [("theme_extraction",)]

@@ -64,7 +64,12 @@ def test_the_matrix_of_writes_lets_through_our_own_only(live: Live) -> None:
         headers |= (
             {"Cookie": f"{access.cookie_name}={access.cookie}"} if by_cookie else {"Authorization": f"Bearer {TOKEN}"}
         )
-        answer = live.raw("POST", "/api/runs/none/stop", headers, b"{}" if kind is not None else None)
+        try:
+            answer = live.raw("POST", "/api/runs/none/stop", headers, b"{}" if kind is not None else None)
+        except ConnectionError:  # without a host it is no HTTP/1.1, and hung up on before the body came
+            assert host is None
+            refused += 1
+            continue
         ours = host in {OURS, "localhost:<port>"} and origin in {None, OURS} and site in {None, "same-origin"}
         ours = ours and kind in {None, "application/json"} and not (by_cookie and origin is None and site is None)
         assert (answer.status == 404) == ours, (headers, answer)

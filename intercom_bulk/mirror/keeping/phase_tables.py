@@ -12,6 +12,7 @@ are a supported interface, as the mirror's own are. Who syncs does not write the
       date_from, date_to    the range of `created_at`: from, and before
       checkpoint            written together with the results that it speaks of
       progress              JSON: of each phase its state, its run in the ledger, and what it counted
+      status                as its process wrote it: of one that was killed it is `running` until the next run begins
       stop_wanted           somebody has asked this life of the run to end
 
 Views: `pipeline_runs`, for people; `classifications`, `facets`, `conversation_themes`, `themes` (one row each) and

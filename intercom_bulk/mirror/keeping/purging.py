@@ -4,6 +4,7 @@ had. What people wrote, who they are and what it was about goes, in the transact
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ from intercom_bulk.mirror.keeping.documents import ContactRow, ConversationRow, 
 from intercom_bulk.mirror.keeping.packing import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from intercom_bulk.mirror.keeping.backend import Connection, TextIndex
 
-__all__ = ["EMPTY_CONTACT", "emptied", "leftovers", "purge"]
+__all__ = ["EMPTY_CONTACT", "emptied", "leftovers", "purge", "quoted", "unwanted"]
 
 
 _KEPT = frozenset({"state", "open", "read", "priority", "reopens", "assignments", "parts_expected"})
@@ -36,6 +37,8 @@ EMPTY_CONTACT: Mapping[str, Any] = {
     **dict.fromkeys(columns(ContactRow)), "updated_at": 0, "custom_attributes": "{}", "raw": pack({}),
 }  # fmt: skip
 """A contact of which nothing is known but its id."""
+_QUOTING = "story_creation"
+"""The phase whose state holds what customers wrote, word for word."""
 _TABLES = ("part", "conversation_tag", "conversation_contact")
 
 
@@ -60,6 +63,7 @@ def purge(connection: Connection, index: TextIndex, gone: Sequence[tuple[int, st
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE conversation_id IN ({of})", ids)  # noqa: S608  names, marks
         connection.execute(f"DELETE FROM phase_result WHERE item_id IN ({of})", ids)  # noqa: S608  marks alone
+        _purge_quotes(connection, frozenset(ids))
         _purge_contacts(connection, contacts)
 
 
@@ -70,6 +74,44 @@ def _purge_contacts(connection: Connection, contacts: Sequence[str]) -> None:
                 AND NOT EXISTS (SELECT 1 FROM conversation_contact WHERE contact_id = contact.id)
         """  # noqa: S608  marks alone
         connection.execute(sql, batch)
+
+
+def _purge_quotes(connection: Connection, gone: frozenset[str]) -> None:
+    """What was told of many conversations together, and quotes one of these, goes whole; the next run of the pipeline
+    tells it anew. So does the state that it was told from.
+    """
+    connection.execute("DELETE FROM phase_state WHERE phase = ?", (_QUOTING,))
+    told = connection.rows(
+        "SELECT phase, item_id, result FROM phase_result"
+        " WHERE NOT EXISTS (SELECT 1 FROM conversation WHERE conversation.id = phase_result.item_id)",
+        (),
+    )
+    named = [(phase, item_id) for phase, item_id, result in list(told) if quoted(result) & gone]
+    connection.execute_many("DELETE FROM phase_result WHERE phase = ? AND item_id = ?", named)
+
+
+def quoted(result: str) -> frozenset[str]:
+    """The conversations that a result (JSON) quotes: what is under `id`, beside what was written there."""
+    found: set[str] = set()
+    inside: list[Any] = [json.loads(result)]
+    while inside:
+        one = inside.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("id"), (str, int)):
+                found.add(str(one["id"]))
+            inside += one.values()
+        elif isinstance(one, list):
+            inside += one
+    return frozenset(found)
+
+
+def unwanted(connection: Connection, ids: Iterable[str]) -> frozenset[str]:
+    """Of these conversations those that are deleted: nothing of them may be stored any more."""
+    found: set[str] = set()
+    for batch in chunks(sorted(ids)):
+        sql = f"SELECT id FROM conversation WHERE deleted_at IS NOT NULL AND id IN ({marks(len(batch))})"  # noqa: S608
+        found.update(item_id for (item_id,) in connection.rows(sql, batch))
+    return frozenset(found)
 
 
 def leftovers(connection: Connection) -> list[tuple[int, str, int]]:

@@ -162,7 +162,11 @@ class RunView:
             "unpause": self.is_live and self.state in {"paused", "pausing"},
             "stop": self.is_live,
             "resume": self._told["resumable"],
-            "undo": not self.is_live and changes and self._told["kind"] != "undo" and self.done > 0,
+            "undo": not self.is_live
+            and changes
+            and self._told["kind"] != "undo"
+            and self.done > 0
+            and self._told.get("undone_by") is None,
         }
 
     @property

@@ -19,7 +19,7 @@ from intercom_bulk.updaters.running.listed import ListedItems
 from intercom_bulk.updaters.running.stepping import step_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from intercom_bulk.runs.exclude import Exclude
@@ -131,6 +131,7 @@ class _Watch:
         self.reasons: Counter[str] = Counter()
         self.side_effects: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.begun: Callable[[Callable[[], None]], None] = lambda _: None
         self._launch = launched(updater, arguments, make_source=self._make_source, make_action=self._make_action)
 
     def _make_source(self, cutoff: int) -> Source:
@@ -148,6 +149,7 @@ class _Watch:
     def changes(self) -> Iterator[tuple[Outcome, _Sight]]:
         """Run; the items that would be changed, in the order found. Raises what makes the run impossible."""
         with self._launch.stream() as outcomes:
+            self.begun(outcomes.stop)
             for outcome in outcomes:
                 sight = self._notes.pop(outcome.item_id, _BLIND)
                 kind = outcome.code if _is_no_item(outcome) and outcome.code else "failed"
@@ -242,9 +244,14 @@ def plan(updater: IntercomBulkUpdater, arguments: Arguments, path: Path) -> Plan
 
 
 def plan_and_preview(
-    updater: IntercomBulkUpdater, arguments: Arguments, path: Path, sample: int
+    updater: IntercomBulkUpdater,
+    arguments: Arguments,
+    path: Path,
+    sample: int,
+    *,
+    begun: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> tuple[PlanFile, Preview]:
-    """Both, in one walk over the items."""
+    """Both, in one walk over the items. `begun` is given what ends the walk early, from any thread."""
     if overrides(updater, "search_items") and arguments.options.source is None:
         raise UsageError(
             f"A plan needs to see each item, and search_items() of {type(updater).__name__} yields only ids: there is"
@@ -255,6 +262,7 @@ def plan_and_preview(
             raise UsageError(f"{name}= reaches perform_action(), but a plan cannot hold it: only what JSON has.")
     with PlanWriter(path) as writer:
         watch, shown = _Watch(updater, arguments), _Shown(sample)
+        watch.begun = begun
         for outcome, sight in watch.changes():
             shown.see(outcome, sight)
             before, after = outcome.before, outcome.after
