@@ -59,6 +59,7 @@ class Conductor:
         self._told = told
         self._phases = phases
         self._stop = threading.Event()
+        self._run: Run | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name=f"intercom-bulk-pipeline-{told.id}")
 
@@ -68,6 +69,9 @@ class Conductor:
     def stop(self) -> None:
         """Ask for the end: what is in flight ends and is stored."""
         self._stop.set()
+        run = self._run
+        if run is not None:
+            run.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Whether it is over, after at most `timeout` seconds."""
@@ -108,6 +112,9 @@ class Conductor:
 
     def _follow(self, run: Run) -> Summary:
         """To its end, or to that which somebody asks for. Raises what made the run impossible, and `Stopped`."""
+        self._run = run
+        if self._stop.is_set():
+            run.stop()
         asked = False
         while not run.wait(LOOK):
             if not asked and self._is_asked():

@@ -101,14 +101,14 @@ class Pipelines:
     def stop(self) -> dict[str, Any]:
         """Ask the run under way to end, in whatever process it is. Raises `Conflict` where there is none."""
         ours = next((run for run in self.started if not run.wait(0)), None)
-        if ours is not None:
-            ours.stop()
-            run_id = ours.run_id
-        else:
-            try:
-                run_id = self._pipeline.stop()
-            except UsageError as error:
+        try:
+            run_id = self._pipeline.stop()  # ours too: whoever looks at it reads that it is stopping
+        except UsageError as error:
+            if ours is None:
                 raise Conflict(str(error)) from None
+            run_id = ours.run_id
+        if ours is not None:
+            ours.stop()  # at once: it need not look whether it was asked
         return {
             "run_id": run_id,
             "status": "stopping",

@@ -204,7 +204,9 @@ def until(live: Live, path: str, holds: Any) -> dict[str, Any]:
 
 
 def test_a_run_is_watched_paused_let_go_on_stopped_and_resumed(slow: Live) -> None:
-    run_id = slow.applied(slow.plan("title", arguments={"title": "Slow"}, where="state:open"))
+    plan = slow.plan("title", arguments={"title": "Slow"}, where="state:open")
+    slow.sandbox.set(limit_per_minute=4_000)  # some ten seconds of work, however late a busy machine asks to pause
+    run_id = slow.applied(plan)
     path = f"/api/runs/{run_id}/events"
     moving = until(slow, path, lambda told: told["run"]["progress"] and told["run"]["progress"]["settled"] > 20)["run"]
     assert (moving["state"], moving["live"], moving["here"]) == ("running", True, True)
@@ -221,7 +223,7 @@ def test_a_run_is_watched_paused_let_go_on_stopped_and_resumed(slow: Live) -> No
     assert all_runs["rate"] is None or all_runs["rate"]["used"] <= all_runs["rate"]["limit"]
     slow.post(f"/api/runs/{run_id}/stop")
     stopped = slow.ended(run_id)
-    slow.sandbox.set(latency_ms=1)
+    slow.sandbox.set(latency_ms=1, limit_per_minute=20_000)
     assert (stopped["state"], stopped["resumable"], stopped["live"]) == ("stopped", True, False)
     assert slow.ask("POST", f"/api/runs/{run_id}/pause").status == 409
     assert 0 < stopped["counts"]["done"] < 600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from tests.service.browser.hostile import PAYLOAD, RUN
 from tests.service.browser.stage import let_in, width_beyond
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.service.browser.stage import Stage
     from tests.service.test_around import Held
@@ -214,3 +215,14 @@ def test_a_pipeline_is_started_stopped_and_resumed(page: Page, stage: Stage, hel
     over = stage.desk.pipeline.status(2)
     assert over["conversations_classified"] == over["conversations_stored"]
     assert [one["run_id"] for one in stage.desk.pipeline.history()] == [2, 1]
+
+
+def test_a_page_whose_scripts_come_late_is_live_all_the_same(page: Page, stage: Stage) -> None:
+    def late(route: Route) -> None:  # the other scripts are there long before
+        threading.Event().wait(1.0)
+        route.continue_()
+
+    page.route("**/hx-sse.min.js*", late)
+    page.route("**/live.js*", late)
+    page.goto(stage.url)
+    expect(page.locator("#link-state")).to_have_text("Live")
