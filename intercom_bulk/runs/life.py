@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from intercom_bulk.clock import bind_stop
 from intercom_bulk.errors import Stopped
 from intercom_bulk.runs.engine import Execution
+from intercom_bulk.runs.model import RunState
 from intercom_bulk.runs.summary import Progress, Summary
+from intercom_bulk.runs.tally import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,8 +127,8 @@ class Life:
                     self._summary = self._execution.final_summary()
             finally:
                 ledger.close()
-                was_stopped = self._execution is None and isinstance(self.error, Stopped)
-                if (self._execution is None or self._execution.was_refused) and not was_stopped:
+                never_began = self._execution is None and self._summary is None
+                if never_began or (self._execution is not None and self._execution.was_refused):
                     self._discard()  # nothing to explain, and to resume a refusal would be to overrule it
                 self._on_end()
 
@@ -134,9 +137,23 @@ class Life:
         bind_stop(self._unwanted)
         return self._make_plan()
 
+    def _stopped_before(self, ledger: RunLedger, reason: str) -> Summary:
+        """Before its first item, in this life: it is on record as stopped, and can be resumed."""
+        now = self._clock.time()
+        record = ledger.record()
+        if record is not None:
+            with ledger.atomic():
+                ledger.save(replace(record, state=RunState.STOPPED, ended=reason, ended_at=now, updated_at=now))
+        told = replace(counted(ledger.counts()), state=RunState.STOPPED, reason=reason)
+        return told if record is None else replace(told, run_id=record.run_id)
+
     def _live(self, ledger: RunLedger) -> None:
         # A context of its own: from the first item on, who is asked to stop lets what is in flight end.
-        plan = copy_context().run(self._planned)
+        try:
+            plan = copy_context().run(self._planned)
+        except Stopped as stopped:
+            self._summary = self._stopped_before(ledger, str(stopped))
+            return
         execution = Execution(plan, ledger, self._clock)
         self._execution = execution
         for wish in list(self._wishes):

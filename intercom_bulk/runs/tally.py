@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from intercom_bulk.runs.seams import Budget, Plan
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "counted"]
 
 SPAN = 10.0
 """Seconds over which the rate is taken: one rate-limit window."""
@@ -105,16 +106,10 @@ class Tally:
         """The totals by the ledger's own count, not by ours."""
         elapsed = (now if self._ended is None else self._ended) - self._began
         took = timedelta(seconds=elapsed)
-        done, failed, skipped = (ledger.get(s, 0) for s in (Status.DONE, Status.FAILED, Status.SKIPPED))
-        review = ledger.get(Status.NEEDS_REVIEW, 0)
-        if state is RunState.COMPLETED and (failed or review):
+        if state is RunState.COMPLETED and (ledger.get(Status.FAILED) or ledger.get(Status.NEEDS_REVIEW)):
             state = RunState.COMPLETED_WITH_ERRORS
-        return Summary(
-            success=done,
-            failed=failed,
-            skipped=skipped,
-            unknown=review + ledger.get(Status.UNKNOWN, 0) + ledger.get(Status.STARTED, 0),
-            unprocessed=ledger.get(Status.STAGED, 0),
+        return replace(
+            counted(ledger),
             total_time=took,
             rate=(self.settled - self.settled_before) / took.total_seconds() if took else 0.0,
             requests=self._plan.gate.requests - self._before[0],
@@ -134,3 +129,15 @@ class Tally:
         then, before = self._marks[0]
         self._marks.append((now, self.settled))
         return (self.settled - before) / (now - then) if now > then else 0.0
+
+
+def counted(ledger: Mapping[Status, int]) -> Summary:
+    """A ledger's counts as totals that say nothing else yet."""
+    unknown = (Status.NEEDS_REVIEW, Status.UNKNOWN, Status.STARTED)
+    return Summary(
+        success=ledger.get(Status.DONE, 0),
+        failed=ledger.get(Status.FAILED, 0),
+        skipped=ledger.get(Status.SKIPPED, 0),
+        unknown=sum(ledger.get(status, 0) for status in unknown),
+        unprocessed=ledger.get(Status.STAGED, 0),
+    )

@@ -370,7 +370,8 @@ def test_a_run_under_way_is_not_undone(start: Start) -> None:
     with pytest.raises(UsageError, match="under way"):
         run.undo()
     run.stop()
-    run.result()
+    assert run.result().state is RunState.STOPPED  # if not even its first item was looked for
+    assert Runs().get(run.run_id).record.is_resumable
 
 
 def test_another_workspace_is_refused(start: Start) -> None:
