@@ -41,7 +41,7 @@ demo-service: $(STAMP)service  ## serve the dashboard on a simulated workspace, 
 test crash soak bench: export PYTHONDONTWRITEBYTECODE =
 
 test: $(STAMP)dev  ## pass the tests (some minutes)
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 6 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 check: $(STAMP)dev  ## format, lint, types, and the direction of the imports
 	$(BIN)/ruff format --check .
@@ -66,8 +66,9 @@ crash: $(STAMP)dev  ## kill runs 200 times and at every named point, a backfill 
 	$(BIN)/python -m tests.crash.pipeline --kills 20
 	$(BIN)/python -m tests.crash.pipeline --kills 12 --builtin
 
-soak: $(STAMP)dev  ## generate all examples of the property tests, of which `make test` takes some (up to 30 minutes)
-	LONG_PROOFS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1200 tests/query
+soak: $(STAMP)dev  ## what `make test` takes a part of: all examples, the long tests, 500 finds of the fuzzer (up to 30 minutes)
+	LONG_PROOFS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1200 tests/query tests/undo
+	$(BIN)/python -m pytest -q -n 2 -m long
 	$(BIN)/python -m tests.service.fuzz --examples 500
 
 clean:  ## forget the environment and what was built

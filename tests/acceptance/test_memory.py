@@ -35,6 +35,7 @@ def peak(items: int) -> int:
     return int(size)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ten_times_the_items_need_no_more_memory() -> None:
     """30,000 kept as what the search said of them would be 60 MB; as outcomes, 25 MB."""

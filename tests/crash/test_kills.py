@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kind", KINDS)
+RANDOM = [pytest.param(kind, marks=() if kind == "note" else pytest.mark.long) for kind in KINDS]
+"""`make test` has the kind that can be done twice by mistake, and each kind at the worst moments."""
+
+
+@pytest.mark.parametrize("kind", RANDOM)
 def test_a_run_killed_at_random_moments_loses_and_repeats_nothing(kind: str, home: Path) -> None:
     dice = random.Random(f"short {kind}")
     with sandbox(160) as site:

@@ -7,6 +7,7 @@ import pytest
 from tests.crash.listed import listed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_row_of_a_large_list_is_accounted_for_in_flat_memory() -> None:
     """16,000 more rows kept as what is said of them would be 32 MB."""

@@ -44,7 +44,7 @@ def got(world: World, client: Client) -> int:
 
 
 @pytest.mark.parametrize("limit", [83, 167, 1667])
-@pytest.mark.parametrize("count", [1, 2, 4, 16])
+@pytest.mark.parametrize("count", [1, 2, 4, pytest.param(16, marks=pytest.mark.long)])
 def test_together_they_use_the_limit_and_nothing_is_refused(tmp_path: Path, limit: int, count: int) -> None:
     clients = sharing(tmp_path, count)
     world = World(Server(lambda _: limit), clients, seconds=46.0, seed=count).run()

@@ -131,6 +131,7 @@ def test_a_filter_that_raises_is_seen_in_the_preview(start: Start) -> None:
     assert "CANNOT BE JUDGED" in str(preview)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.gettrace() is not None, reason="measures memory")
 def test_memory_does_not_grow_with_the_items(start: Start) -> None:
     """Kept, 2,000 items more would be 20 MB or more; pages in flight, and the sandbox in this process, take some."""

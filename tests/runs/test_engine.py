@@ -322,7 +322,7 @@ def test_a_first_page_larger_than_the_run_reads_ahead_does_not_hold_it_up(per_pa
     assert summary.success == 1_200
 
 
-@pytest.mark.parametrize("per_page", [150, 500, 2_000])
+@pytest.mark.parametrize("per_page", [pytest.param(150, marks=pytest.mark.long), 500, 2_000])
 def test_a_second_life_with_much_left_over_goes_on(per_page: int, tmp_path: Path) -> None:
     source, path = Numbers(3_000, per_page=per_page), tmp_path / "run.db"
     ledger = Ledger(path)

@@ -63,7 +63,7 @@ def undone(updater: IntercomBulkUpdater, run_id: str) -> dict[str, list[str]]:
     return found
 
 
-def test_undoing_2000_mixed_items_restores_all_but_what_a_person_changed(mixed: SandboxProcess) -> None:
+def test_undoing_mixed_items_restores_all_but_what_a_person_changed(mixed: SandboxProcess) -> None:
     """Done-when 3: exactly, by the sandbox's own digest."""
     person, ids = Person(mixed), list(state(mixed))
     for number, item_id in enumerate(ids[:120]):
